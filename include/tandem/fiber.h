@@ -1,0 +1,29 @@
+/* fiber.h - sequential code inside an actor.
+ *
+ * A behaviour with `run` instead of `handle` is a fiber: code on its own guarded stack that may
+ * wait. Waiting costs no thread. Every wait ends early with TDM_ESTOP when the actor was told to
+ * stop; the code should then clean up and return. A fiber that is killed or crashes loses its
+ * stack without unwinding: memory from tdm_alloc() goes with it, malloc'd memory leaks. */
+#ifndef TANDEM_FIBER_H
+#define TANDEM_FIBER_H
+#include "tandem/actor.h"
+#include "tandem/timer.h"
+
+/* Next message in order of arrival, waiting up to `timeout_ns` (TDM_FOREVER of env.h: no limit).
+ * Owns:    the message lives until the next receive, await or sleep, unless it is taken.
+ * Returns: TDM_OK with *ret set; TDM_ETIMEOUT; TDM_ESTOP. */
+int tdm_receive(tdm_self *self, uint64_t timeout_ns, struct tdm_msg **ret);
+
+/* The same for the first message that `want` accepts; others keep their place.
+ * Source: Erlang's selective receive. */
+int tdm_receive_if(tdm_self *self, bool (*want)(const struct tdm_msg *msg, void *ctx), void *ctx,
+                   uint64_t timeout_ns, struct tdm_msg **ret);
+
+/* Wait for the answer to tdm_request(). TDM_OK with the reply, or the failure's error
+ * (TDM_ETIMEOUT, TDM_ENOPROC, TDM_EPEER when the target ended meanwhile). */
+int tdm_await(tdm_self *self, tdm_ref request, struct tdm_msg **reply);
+
+/* Sleep; mail waits meanwhile. TDM_OK or TDM_ESTOP. */
+int tdm_sleep(tdm_self *self, uint64_t ns);
+
+#endif
