@@ -1,0 +1,117 @@
+/* source.h - what a protocol fills in to bring calls: one mechanism for every switch.
+ *
+ * A source has two halves. Its reader (on the I/O thread) turns received bytes into START, EVENT or END
+ * with a key and hands them to the dispatch functions below, which never wait. Its call half runs inside
+ * the actor of each call: `struct tdm_source_ops` turns the neutral verbs of call.h into requests to the
+ * switch, and the switch's events and answers into the tdm_call_* signs at the end of this file.
+ *
+ * The key of a call is (source, app, id): a call that moves between two apps is two keys, one after the
+ * other, and the end of the first can not hit the second. */
+#ifndef TANDEM_SOURCE_H
+#define TANDEM_SOURCE_H
+#include "tandem/app.h"
+#include "tandem/supervisor.h"
+
+struct tdm_source; /* one configured switch */
+
+/* ---- the call half: all functions run in the actor of the call --------------------------- */
+
+struct tdm_play_request {
+    const char *const *media; /* NULL at the end */
+    const char *language;     /* or NULL */
+};
+
+/* Each verb begins and returns at once. TDM_OK: tdm_call_done() (play: tdm_call_play_ended()) follows with
+ * the same op, exactly once, unless the call ends first. An error: nothing was begun. A NULL member:
+ * TDM_ENOTSUP. `mine` is call_bytes of zeroed memory of the source's own for this incarnation. */
+struct tdm_source_ops {
+    const char *kind; /* "ari" */
+    size_t call_bytes;
+
+    /* First thing in each incarnation. `start` is the event that began the call, or the snapshot of an
+     * adopted one. Sets id, caller, exten, answered by tdm_call_set_*(). */
+    int (*begin)(tdm_call *call, void *mine, tdm_event *start);
+    /* Last thing, when the incarnation ends in order. May be NULL. */
+    void (*end)(tdm_call *call, void *mine);
+
+    int (*answer)(tdm_call *call, void *mine, tdm_ref op);
+    int (*hangup)(tdm_call *call, void *mine, tdm_ref op, int cause);
+    int (*hand_back)(tdm_call *call, void *mine, tdm_ref op, const char *context, const char *exten, int priority);
+    int (*move)(tdm_call *call, void *mine, tdm_ref op, const char *app, const char *args);
+    int (*play)(tdm_call *call, void *mine, tdm_ref op, const struct tdm_play_request *req);
+    int (*play_stop)(tdm_call *call, void *mine, tdm_ref op); /* of a play; its end is still reported */
+    int (*play_ask)(tdm_call *call, void *mine, tdm_ref op);  /* is it over? ends it if the switch does not know it */
+    int (*set_var)(tdm_call *call, void *mine, tdm_ref op, const char *name, const char *value);
+    int (*get_var)(tdm_call *call, void *mine, tdm_ref op, const char *name);
+
+    /* Each event routed to the call, before any verb or app sees it: translate it into signs. */
+    void (*event)(tdm_call *call, void *mine, tdm_event *event);
+    /* Each other message of the actor: true when it was the source's own (an answer to a request). */
+    bool (*message)(tdm_call *call, void *mine, struct tdm_msg *msg);
+};
+
+/* Signs from the call half to the verbs. Only inside the functions above. */
+void tdm_call_set_number(tdm_call *call, const char *caller, const char *exten);
+void tdm_call_set_args(tdm_call *call, int argc, const char *const *argv);
+void tdm_call_is_answered(tdm_call *call);
+void tdm_call_digit(tdm_call *call, char digit);
+void tdm_call_play_started(tdm_call *call, tdm_ref op);
+void tdm_call_play_ended(tdm_call *call, tdm_ref op, enum tdm_play_word word);
+void tdm_call_done(tdm_call *call, tdm_ref op, int err, const char *words, const char *value);
+void tdm_call_has_ended(tdm_call *call, int cause);
+/* Route events of an object this call made ("playback", its id) to this call until it ends or the object
+ * is let go. Do it before the request is sent: the events may overtake the answer. */
+int tdm_call_own(tdm_call *call, const char *kind, const char *id);
+void tdm_call_let_go(tdm_call *call, const char *kind, const char *id);
+struct tdm_source *tdm_call_source_of(tdm_call *call);
+
+/* ---- the reader half: dispatch ------------------------------------------------------------ */
+
+struct tdm_source_cfg {
+    const char *name;
+    const struct tdm_source_ops *ops;
+    void *self;          /* the protocol's own; tdm_source_self() */
+    tdm_pid default_owner; /* gets TDM_MSG_EVENT for what nobody owns but an app should see; {0}: counted */
+    bool observe;        /* call the observer (below) */
+};
+int tdm_source_new(struct tdm_runtime *rt, const struct tdm_source_cfg *cfg, struct tdm_source **ret);
+void tdm_source_free(struct tdm_source *src); /* after its calls have ended */
+void *tdm_source_self(const struct tdm_source *src);
+const char *tdm_source_name(const struct tdm_source *src);
+
+/* The dynamic supervisor under which calls of this source live: a child of the source's subtree. It asks
+ * on_adopt (in the supervisor's restart) for the calls that live. */
+int tdm_source_child_spec(struct tdm_source *src, struct tdm_child_spec *ret);
+
+/* A call begins: claim the key, make place and mailbox, start the app. `json` is copied once.
+ * TDM_OK; TDM_EEXIST: that key lives already, the event was given to it as an ordinary one and counted;
+ * TDM_ENOTFOUND: no such app (counted, logged; the source should hand the call back); TDM_EBUSY, TDM_ENOMEM.
+ * Threads: the source's reader. Never blocks. */
+int tdm_source_call_start(struct tdm_source *src, const char *app, size_t app_bytes, const char *id, size_t id_bytes,
+                          const char *json, size_t json_bytes, bool adopted);
+
+/* One event to the owner of (app, kind, id); kind is "channel" for the call itself. TDM_ENOTFOUND: nobody;
+ * TDM_EFULL: its mailbox was full (counted). */
+int tdm_source_event(struct tdm_source *src, const char *app, size_t app_bytes, const char *kind, const char *id,
+                     size_t id_bytes, const char *json, size_t json_bytes);
+
+/* The call has ended: deliver the event as the last one and free the key for a new start. */
+int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_bytes, const char *id, size_t id_bytes,
+                        const char *json, size_t json_bytes);
+
+/* Live calls, one after the other, for resync: each (app, id) once; not a snapshot. Reader thread only. */
+void tdm_source_each_call(struct tdm_source *src, void (*fn)(void *ctx, const char *app, const char *id, tdm_place place), void *ctx);
+size_t tdm_source_calls(const struct tdm_source *src);
+
+/* ---- apps ----------------------------------------------------------------------------------- */
+
+/* Make an app known to the process. `options` of the configuration: name, value, ..., NULL; copied. */
+int tdm_app_add(const struct tdm_app *app, const char *const *options);
+const struct tdm_app *tdm_app_find(const char *name, size_t bytes);
+
+/* Sees each event at the moment its actor takes it from the mailbox, before the app does; on any worker.
+ * For receipts, the demo and tests. One per process; NULL ends it. */
+typedef void tdm_observer(void *ctx, const char *what, const char *app, const char *id, tdm_event *event);
+void tdm_observe(tdm_observer *fn, void *ctx); /* what: "start", "event", "end", "restart", "exit" */
+
+#endif
