@@ -1,0 +1,28 @@
+/* log_line.h - from the parts of a record to one line of text. */
+#ifndef RUNTIME_LOG_LINE_H
+#define RUNTIME_LOG_LINE_H
+#include "tandem/log.h"
+
+#define LOG_FACTS_MAX 2048
+#define LOG_LINE_MAX  3072
+
+struct log_record {
+    uint64_t wall_ns;
+    enum tdm_log_level level;
+    const char *event;
+    bool has_actor;
+    uint64_t pid;
+    const char *tag;   /* or NULL */
+    const char *facts; /* key=value key="two words" */
+    size_t facts_bytes;
+    bool cut; /* the facts were longer */
+};
+
+/* Write the record and a newline; returns the length, at most `bytes` (which is LOG_LINE_MAX). */
+size_t log_line_make(char *out, size_t bytes, enum tdm_log_format format, const struct log_record *r);
+
+/* Replace secrets in `text`, in place; returns the new length. `cut`: the text goes on, so a beginning
+ * of a secret at its end is hidden too. */
+size_t log_hide_secrets(char *text, size_t bytes, bool cut);
+
+#endif
