@@ -1,0 +1,276 @@
+/* json_text.c - single values out of a JSON text that is known to be valid.
+ *
+ * Idea: an actor asks an event for two or three fields, so the text is walked anew for each
+ *       instead of building a tree of two hundred nodes. Values on the way are stepped over without
+ *       being looked at: strings sixteen bytes at a time, containers by counting brackets.
+ * Like the tree, the walk lets the last of several members with one name win; so it always goes
+ * through a whole object, never stops at the first match. */
+#include "json_text.h"
+#include "json_skip.h"
+#include "tandem/err.h"
+
+/* NUL counts as blank: a valid text may have one behind a number or a word (see json_scan.c). */
+static const char *skip_blank(const char *p, const char *end)
+{
+    while (p < end && (json_skip_is_blank(*p) || *p == '\0'))
+        p++;
+    return p;
+}
+
+/* `p` behind the opening quote; returns the closing one. */
+static const char *skip_string(const char *p, const char *end, bool *escaped)
+{
+    *escaped = false;
+    for (p = json_skip_plain(p, end); p < end && *p != '"'; p = json_skip_plain(p, end)) {
+        *escaped |= *p == '\\';
+        p += *p == '\\' && end - p > 1 ? 2 : 1;
+    }
+    return p;
+}
+
+/* `p` at an opening bracket; returns the place behind the closing one. */
+static const char *skip_container(const char *p, const char *end)
+{
+    size_t depth = 0;
+    bool escaped;
+
+    for (; p < end; p++) {
+        if (*p == '"')
+            p = skip_string(p + 1, end, &escaped);
+        else if (*p == '{' || *p == '[')
+            depth++;
+        else if ((*p == '}' || *p == ']') && --depth == 0)
+            return p + 1;
+        if (p == end)
+            break;
+    }
+    return end;
+}
+
+/* A number or a word; fills the kind. */
+static const char *skip_scalar(const char *p, const char *end, struct json_slice *ret)
+{
+    ret->kind = *p == 't'   ? JSON_SCAN_TRUE
+                : *p == 'f' ? JSON_SCAN_FALSE
+                : *p == 'n' ? JSON_SCAN_NULL
+                            : JSON_SCAN_INTEGER;
+    for (; p < end && *p != ',' && *p != '}' && *p != ']' && *p != '\0' && !json_skip_is_blank(*p); p++)
+        if (ret->kind == JSON_SCAN_INTEGER && (*p == '.' || *p == 'e' || *p == 'E'))
+            ret->kind = JSON_SCAN_REAL;
+    return p;
+}
+
+/* The value that starts at `p` (before `end`); returns the place behind it. */
+static const char *read_value(const char *p, const char *end, struct json_slice *ret)
+{
+    const char *behind;
+
+    ret->at = p;
+    ret->escaped = false;
+    if (*p == '"') {
+        ret->kind = JSON_SCAN_STRING;
+        ret->at = p + 1;
+        p = skip_string(ret->at, end, &ret->escaped);
+        ret->bytes = (uint32_t)(p - ret->at);
+        return p < end ? p + 1 : end;
+    }
+    if (*p == '{' || *p == '[') {
+        ret->kind = *p == '{' ? JSON_SCAN_OBJECT : JSON_SCAN_ARRAY;
+        behind = skip_container(p, end);
+    } else {
+        behind = skip_scalar(p, end, ret);
+    }
+    ret->bytes = (uint32_t)(behind - p);
+    return behind;
+}
+
+static bool is_name(const struct json_slice *have, const char *name, size_t bytes)
+{
+    char plain[JSON_SCAN_NAME];
+    const ptrdiff_t length = have->escaped ? json_text_unescape(plain, sizeof plain, have->at, have->bytes)
+                                           : (ptrdiff_t)have->bytes;
+
+    if (length < 0 || (size_t)length != bytes)
+        return false;
+    return memcmp(have->escaped ? plain : have->at, name, bytes) == 0;
+}
+
+/* Over blanks and one `mark` that is not the value itself. */
+static const char *skip_mark(const char *p, const char *end, char mark)
+{
+    p = skip_blank(p, end);
+    return p < end && *p == mark ? skip_blank(p + 1, end) : p;
+}
+
+static bool find_member(const struct json_slice *object, const char *name, size_t bytes,
+                        struct json_slice *ret)
+{
+    const char *end = object->at + object->bytes;
+    const char *p = skip_blank(object->at + 1, end);
+    struct json_slice key, value;
+    bool found = false;
+
+    while (p < end && *p == '"') {
+        p = read_value(p, end, &key);
+        p = skip_mark(p, end, ':');
+        if (p == end)
+            break;
+        p = read_value(p, end, &value);
+        if (is_name(&key, name, bytes)) {
+            *ret = value;
+            found = true;
+        }
+        p = skip_mark(p, end, ',');
+    }
+    return found;
+}
+
+static bool find_element(const struct json_slice *array, const char *name, size_t bytes,
+                         struct json_slice *ret)
+{
+    const char *end = array->at + array->bytes;
+    const char *p = skip_blank(array->at + 1, end);
+    size_t index = 0;
+
+    if (bytes == 0 || bytes > 9 || (bytes > 1 && name[0] == '0'))
+        return false;
+    for (size_t i = 0; i < bytes; i++) {
+        if (!json_skip_is_digit(name[i]))
+            return false;
+        index = index * 10 + (size_t)(name[i] - '0');
+    }
+    while (p < end && *p != ']') {
+        p = read_value(p, end, ret);
+        if (index-- == 0)
+            return true;
+        p = skip_mark(p, end, ',');
+    }
+    return false;
+}
+
+int json_text_count(const struct json_slice *slice)
+{
+    const char *end = slice->at + slice->bytes;
+    struct json_slice value;
+    int count = 0;
+
+    if (slice->kind != JSON_SCAN_OBJECT && slice->kind != JSON_SCAN_ARRAY)
+        return -1;
+    for (const char *p = skip_blank(slice->at + 1, end); p < end && *p != ']' && *p != '}'; count++) {
+        p = read_value(p, end, &value);
+        if (slice->kind == JSON_SCAN_OBJECT) {
+            p = skip_mark(p, end, ':');
+            if (p < end)
+                p = read_value(p, end, &value);
+        }
+        p = skip_mark(p, end, ',');
+    }
+    return count;
+}
+
+bool json_text_find(const char *text, size_t bytes, const char *path, struct json_slice *ret)
+{
+    const char *p = skip_blank(text, text + bytes);
+    struct json_slice here, next;
+
+    if (p == text + bytes)
+        return false;
+    read_value(p, text + bytes, &here);
+    while (*path != '\0') {
+        const size_t length = strcspn(path, ".");
+
+        if (here.kind == JSON_SCAN_OBJECT
+                ? !find_member(&here, path, length, &next)
+                : here.kind != JSON_SCAN_ARRAY || !find_element(&here, path, length, &next))
+            return false;
+        here = next;
+        path += length;
+        path += *path == '.';
+    }
+    *ret = here;
+    return true;
+}
+
+/* ---- values ----------------------------------------------------------------------------- */
+
+static int32_t hex4(const char *p)
+{
+    return json_skip_hex(p[0]) << 12 | json_skip_hex(p[1]) << 8 | json_skip_hex(p[2]) << 4 |
+           json_skip_hex(p[3]);
+}
+
+static size_t put_utf8(char *out, int32_t c)
+{
+    const int extra = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char first[] = { 0x00, 0xC0, 0xE0, 0xF0 };
+
+    out[0] = (char)(first[extra] | c >> (6 * extra));
+    for (int i = 1; i <= extra; i++)
+        out[i] = (char)(0x80 | (c >> (6 * (extra - i)) & 0x3F));
+    return (size_t)extra + 1;
+}
+
+/* One escape at `*p` to at most four bytes; `*p` goes behind it. 0: cut off. */
+static size_t put_escape(char *out, const char **p, const char *end)
+{
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    const char *at = *p;
+
+    if (end - at < 2)
+        return 0;
+    if (at[1] != 'u') {
+        const char *known = memchr(from, at[1], sizeof from - 1);
+
+        out[0] = known != NULL ? to[known - from] : at[1];
+        *p = at + 2;
+        return 1;
+    }
+    if (end - at < 6)
+        return 0;
+    int32_t c = hex4(at + 2);
+
+    *p = at + 6;
+    if (c >= 0xD800 && c <= 0xDBFF && end - at >= 12) {
+        c = 0x10000 + ((c - 0xD800) << 10) + (hex4(at + 8) - 0xDC00);
+        *p = at + 12;
+    }
+    return put_utf8(out, c);
+}
+
+ptrdiff_t json_text_unescape(char *out, size_t room, const char *at, size_t bytes)
+{
+    const char *p = at, *end = at + bytes;
+    size_t used = 0;
+
+    while (p < end) {
+        const char *slash = memchr(p, '\\', (size_t)(end - p));
+        const char *stop = slash != NULL ? slash : end;
+        char decoded[4];
+
+        if ((size_t)(stop - p) > room - used)
+            return TDM_ETOOBIG;
+        memcpy(out + used, p, (size_t)(stop - p));
+        used += (size_t)(stop - p);
+        p = stop;
+        if (p == end)
+            break;
+        const size_t length = put_escape(decoded, &p, end);
+
+        if (length == 0 || length > room - used)
+            return TDM_ETOOBIG;
+        memcpy(out + used, decoded, length);
+        used += length;
+    }
+    return (ptrdiff_t)used;
+}
+
+int64_t json_text_int(const struct json_slice *slice)
+{
+    const char *p = slice->at, *end = p + slice->bytes;
+    const bool negative = p < end && *p == '-';
+    uint64_t value = 0; /* unsigned: the least integer has no positive twin */
+
+    for (p += negative; p < end && json_skip_is_digit(*p); p++)
+        value = value * 10 + (uint64_t)(*p - '0');
+    return (int64_t)(negative ? 0 - value : value);
+}
