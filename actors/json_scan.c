@@ -18,6 +18,9 @@
 #define NOBODY 0
 #define ROOT   1
 
+/* The last name of the longest path may be that of a container, one deeper than the names are. */
+#define KNOWN_DEPTH (JSON_SCAN_LEVELS + 1)
+
 struct level {
     const char *at;
     uint32_t index; /* of the element to come, in an array */
@@ -33,7 +36,7 @@ struct scan {
     uint32_t node;
     bool object; /* the innermost open container is one */
     uint8_t seen[JSON_SCAN_NODES];
-    struct level level[JSON_SCAN_LEVELS + 1];
+    struct level level[KNOWN_DEPTH + 1];
     uint64_t objects[JSON_SCAN_DEPTH / 64]; /* a bit for each open container around the innermost */
 };
 
@@ -208,7 +211,7 @@ static uint32_t want_element(struct scan *s)
 /* Does any path lead into the innermost container? */
 static inline bool is_known(const struct scan *s)
 {
-    return s->depth <= JSON_SCAN_LEVELS && s->level[s->depth].node != NOBODY;
+    return s->depth <= KNOWN_DEPTH && s->level[s->depth].node != NOBODY;
 }
 
 /* ---- tokens: each takes the place where it starts and returns the place behind it, NULL when it is bad ----
@@ -362,7 +365,7 @@ static inline const char *open_container(struct scan *s, const char *p)
     set_object(s, s->depth, s->object);
     s->depth++;
     s->object = *p == '{';
-    if (s->depth <= JSON_SCAN_LEVELS) {
+    if (s->depth <= KNOWN_DEPTH) {
         struct level *level = &s->level[s->depth];
 
         level->at = p;

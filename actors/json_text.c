@@ -9,6 +9,76 @@
 #include "json_skip.h"
 #include "tandem/err.h"
 
+/* ---- escapes ---------------------------------------------------------------------------- */
+
+/* Unsigned, so that even what is not a digit does no harm. */
+static uint32_t hex4(const char *p)
+{
+    uint32_t value = 0;
+
+    for (int i = 0; i < 4; i++)
+        value = value << 4 | (uint32_t)json_skip_hex(p[i]);
+    return value;
+}
+
+static size_t put_utf8(char *out, uint32_t c)
+{
+    const int extra = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char first[] = { 0x00, 0xC0, 0xE0, 0xF0 };
+
+    out[0] = (char)(first[extra] | c >> (6 * extra));
+    for (int i = 1; i <= extra; i++)
+        out[i] = (char)(0x80 | (c >> (6 * (extra - i)) & 0x3F));
+    return (size_t)extra + 1;
+}
+
+/* One escape at `*p` to at most four bytes; `*p` goes behind it. 0: cut off. */
+static size_t put_escape(char *out, const char **p, const char *end)
+{
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    const char *at = *p;
+
+    if (end - at < 2)
+        return 0;
+    if (at[1] != 'u') {
+        const char *known = memchr(from, at[1], sizeof from - 1);
+
+        out[0] = known != NULL ? to[known - from] : at[1];
+        *p = at + 2;
+        return 1;
+    }
+    if (end - at < 6)
+        return 0;
+    uint32_t c = hex4(at + 2);
+
+    *p = at + 6;
+    if (c >= 0xD800 && c <= 0xDBFF && end - at >= 12) {
+        c = 0x10000 + ((c - 0xD800) << 10) + (hex4(at + 8) - 0xDC00);
+        *p = at + 12;
+    }
+    return put_utf8(out, c);
+}
+
+/* Does the key say `name`? Its escapes are undone on the way, so it may have any length. */
+static bool is_name(const struct json_slice *key, const char *name, size_t bytes)
+{
+    const char *p = key->at, *end = p + key->bytes, *name_end = name + bytes;
+
+    if (!key->escaped)
+        return key->bytes == bytes && memcmp(p, name, bytes) == 0;
+    while (p < end) {
+        char decoded[4] = { *p };
+        const size_t length = *p == '\\' ? put_escape(decoded, &p, end) : (p++, 1);
+
+        if (length == 0 || (size_t)(name_end - name) < length || memcmp(decoded, name, length) != 0)
+            return false;
+        name += length;
+    }
+    return name == name_end;
+}
+
+/* ---- the walk ------------------------------------------------------------------------------ */
+
 /* NUL counts as blank: a valid text may have one behind a number or a word (see json_scan.c). */
 static const char *skip_blank(const char *p, const char *end)
 {
@@ -84,17 +154,6 @@ static const char *read_value(const char *p, const char *end, struct json_slice 
     return behind;
 }
 
-static bool is_name(const struct json_slice *have, const char *name, size_t bytes)
-{
-    char plain[JSON_SCAN_NAME];
-    const ptrdiff_t length = have->escaped ? json_text_unescape(plain, sizeof plain, have->at, have->bytes)
-                                           : (ptrdiff_t)have->bytes;
-
-    if (length < 0 || (size_t)length != bytes)
-        return false;
-    return memcmp(have->escaped ? plain : have->at, name, bytes) == 0;
-}
-
 /* Over blanks and one `mark` that is not the value itself. */
 static const char *skip_mark(const char *p, const char *end, char mark)
 {
@@ -168,6 +227,14 @@ int json_text_count(const struct json_slice *slice)
     return count;
 }
 
+static bool find_in(const struct json_slice *container, const char *name, size_t bytes,
+                    struct json_slice *ret)
+{
+    if (container->kind == JSON_SCAN_OBJECT)
+        return find_member(container, name, bytes, ret);
+    return container->kind == JSON_SCAN_ARRAY && find_element(container, name, bytes, ret);
+}
+
 bool json_text_find(const char *text, size_t bytes, const char *path, struct json_slice *ret)
 {
     const char *p = skip_blank(text, text + bytes);
@@ -176,66 +243,20 @@ bool json_text_find(const char *text, size_t bytes, const char *path, struct jso
     if (p == text + bytes)
         return false;
     read_value(p, text + bytes, &here);
-    while (*path != '\0') {
+    for (bool more = *path != '\0'; more;) {
         const size_t length = strcspn(path, ".");
 
-        if (here.kind == JSON_SCAN_OBJECT
-                ? !find_member(&here, path, length, &next)
-                : here.kind != JSON_SCAN_ARRAY || !find_element(&here, path, length, &next))
+        if (!find_in(&here, path, length, &next))
             return false;
         here = next;
-        path += length;
-        path += *path == '.';
+        more = path[length] == '.';
+        path += length + 1;
     }
     *ret = here;
     return true;
 }
 
 /* ---- values ----------------------------------------------------------------------------- */
-
-static int32_t hex4(const char *p)
-{
-    return json_skip_hex(p[0]) << 12 | json_skip_hex(p[1]) << 8 | json_skip_hex(p[2]) << 4 |
-           json_skip_hex(p[3]);
-}
-
-static size_t put_utf8(char *out, int32_t c)
-{
-    const int extra = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    static const unsigned char first[] = { 0x00, 0xC0, 0xE0, 0xF0 };
-
-    out[0] = (char)(first[extra] | c >> (6 * extra));
-    for (int i = 1; i <= extra; i++)
-        out[i] = (char)(0x80 | (c >> (6 * (extra - i)) & 0x3F));
-    return (size_t)extra + 1;
-}
-
-/* One escape at `*p` to at most four bytes; `*p` goes behind it. 0: cut off. */
-static size_t put_escape(char *out, const char **p, const char *end)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    const char *at = *p;
-
-    if (end - at < 2)
-        return 0;
-    if (at[1] != 'u') {
-        const char *known = memchr(from, at[1], sizeof from - 1);
-
-        out[0] = known != NULL ? to[known - from] : at[1];
-        *p = at + 2;
-        return 1;
-    }
-    if (end - at < 6)
-        return 0;
-    int32_t c = hex4(at + 2);
-
-    *p = at + 6;
-    if (c >= 0xD800 && c <= 0xDBFF && end - at >= 12) {
-        c = 0x10000 + ((c - 0xD800) << 10) + (hex4(at + 8) - 0xDC00);
-        *p = at + 12;
-    }
-    return put_utf8(out, c);
-}
 
 ptrdiff_t json_text_unescape(char *out, size_t room, const char *at, size_t bytes)
 {

@@ -3,10 +3,11 @@
  * Each input goes through the scanner, the walker, the event accessors and the ARI table, and each
  * answer is compared with the tree (tests/unit/scan_reference.c). A difference ends the run.
  *
- * By hand and in CI, one core, well under two minutes (build: see CMakeLists.txt here):
- *   fuzz_scan -runs=1000000 -max_len=512 -dict=tests/fuzz/json.dict NEW_DIR tests/fuzz/corpus/scan
- * NEW_DIR takes what is found; the corpus in the tree stays small and hand-made.
- * tests/fuzz/run does this for every fuzzer, with recorded events among the seeds. */
+ * A million executions take about half a minute on one core. By hand and in CI (preset `fuzz`):
+ *   tests/fuzz/trace-seeds SEEDS        recorded events, if the folder with them is there
+ *   fuzz_scan -runs=1000000 -max_len=512 -dict=tests/fuzz/json.dict FOUND tests/fuzz/corpus/scan SEEDS
+ * FOUND takes what is interesting; the corpus in the tree stays small and made by hand.
+ */
 #include "scan_reference.h"
 
 #include <stdint.h>

@@ -153,6 +153,19 @@ static const char *check_paths(const json_t *tree, const char *text, size_t byte
     return NULL;
 }
 
+/* The walker may be asked about a text that is not valid: no answer is right, but none may do harm. */
+static void walk_anyway(const char *text, size_t bytes)
+{
+    struct json_slice found;
+    char plain[64];
+
+    for (size_t i = 0; i < PATHS; i++)
+        if (json_text_find(text, bytes, paths[i], &found)) {
+            json_text_count(&found);
+            json_text_unescape(plain, sizeof plain, found.at, found.bytes);
+        }
+}
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 static bool same_event_value(tdm_event *ev, const char *path, const json_t *value)
@@ -318,6 +331,8 @@ const char *scan_reference_check(const char *text, size_t bytes, int *accepted)
         wrong = err == TDM_OK ? "taken, but Jansson refuses it" : "refused, but Jansson takes it";
     else if (err != TDM_OK && (error.at > bytes || error.word == NULL || *error.word == '\0'))
         wrong = "refused without a place or a word";
+    if (tree == NULL)
+        walk_anyway(text, bytes);
     if (wrong == NULL && tree != NULL)
         wrong = check_paths(tree, text, bytes);
     if (wrong == NULL && tree != NULL)
