@@ -1,0 +1,543 @@
+/* conn.c - the event socket: connect, ask, route, connect again; for ever.
+ *
+ * Idea:      the actor only decides; it never sees an event. Events go from the I/O thread through the
+ *            tap below straight to their actors (route.c), or wait behind the gate (gate.c) while the
+ *            actor asks the server what it holds (resync.c).
+ * Sessions:  one for each connection, with a gate of its own. A session is freed when the I/O thread
+ *            has reported CLOSED for it, after which its tap is not called any more. An incarnation
+ *            that crashed leaves its session behind in `ari`; the next aborts it and frees it when its
+ *            own connection is reported: the I/O thread carries out our commands in order, and is one
+ *            thread, so by then the old tap has returned for the last time.
+ * Attempts:  end in CLOSED, always and exactly once, whatever went wrong; the retry starts there and
+ *            nowhere else. The delay grows until a connection has lasted as long as the largest delay:
+ *            a server that accepts and drops at once is not hammered.
+ * Replaced:  when another program takes an app over, the socket stays open but that app is silent. To
+ *            take it back at once would only make two programs quarrel, so the next connection waits
+ *            for cfg.replaced_ms. */
+#include "conn.h"
+#include "backoff.h"
+#include "gate.h"
+#include "rest.h"
+#include "resync.h"
+#include "route.h"
+#include "tandem/log.h"
+#include "tandem/runtime.h"
+#include "tandem/timer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MSG_DRAIN = ROUTE_MSG_REPLACED + 1 }; /* to ourselves: route the next batch behind the gate */
+enum { STOP_MS = 500 };
+
+static TDM_COUNTER(opened, "tandem_ari_connects_total", "event sockets opened");
+static TDM_COUNTER(lost, "tandem_ari_disconnects_total", "event sockets lost after they were open");
+static TDM_COUNTER(failed, "tandem_ari_connect_failures_total",
+                   "attempts to open an event socket that failed");
+static TDM_COUNTER(connected, "tandem_ari_connected", "event sockets open now");
+static TDM_COUNTER(overflows, "tandem_ari_held_overflows_total",
+                   "connections given up because too many events waited");
+static TDM_COUNTER(binary, "tandem_ari_frames_odd_total",
+                   "binary messages on event sockets, which mean nothing");
+static TDM_COUNTER(replacements, "tandem_ari_replaced_total", "apps taken over by another connection");
+
+struct session {
+    struct session *next;
+    struct ari *a;
+    struct gate *gate;
+    tdm_conn conn;
+    _Atomic bool overflown; /* set by the reader; relaxed: read after CLOSED, which orders it */
+};
+
+struct conn {
+    struct ari *a;
+    struct session *now; /* NULL: none */
+    bool open;
+    bool stopping;
+    struct backoff backoff;
+    tdm_ref retry, take_back, hurry; /* timers */
+    uint64_t live_since_ns;          /* 0: the gate is not the reader's yet */
+    int last_err;                    /* of the last failure that was logged in full */
+    int last_status;
+};
+
+/* ---- the reader's side ------------------------------------------------------------------------ */
+
+/* On the I/O thread, for each message. False closes the connection. */
+static bool tap(void *ctx, tdm_conn conn, bool text, const char *data, size_t bytes)
+{
+    struct session *s = ctx;
+
+    (void)conn;
+    if (!text) {
+        tdm_count(&binary, 1);
+        return true;
+    }
+    switch (gate_pass(s->gate, data, bytes)) {
+    case GATE_OPEN:
+        route_event(s->a, data, bytes);
+        return true;
+    case GATE_HELD:
+        return true;
+    default:
+        atomic_store_explicit(&s->overflown, true, memory_order_relaxed);
+        return false;
+    }
+}
+
+/* ---- sessions --------------------------------------------------------------------------------- */
+
+static void session_free(struct ari *a, struct session *s)
+{
+    struct session **at = &a->sessions;
+
+    while (*at != NULL && *at != s)
+        at = &(*at)->next;
+    if (*at == s)
+        *at = s->next;
+    gate_free(s->gate);
+    a->env->free(a->env, s, sizeof *s);
+}
+
+static int session_new(struct ari *a, struct session **ret)
+{
+    struct session *s = a->env->alloc(a->env, sizeof *s);
+    int err;
+
+    if (s == NULL)
+        return TDM_ENOMEM;
+    *s = (struct session){ .a = a };
+    err = gate_new(a->env, a->cfg.held_max, &s->gate);
+    if (err != TDM_OK) {
+        a->env->free(a->env, s, sizeof *s);
+        return err;
+    }
+    s->next = a->sessions;
+    a->sessions = s;
+    *ret = s;
+    return TDM_OK;
+}
+
+void conn_forget(struct ari *a)
+{
+    resync_free(a->resync);
+    a->resync = NULL;
+    while (a->sessions != NULL)
+        session_free(a, a->sessions);
+}
+
+/* ---- the published state ------------------------------------------------------------------------ */
+
+static void now_connecting(struct tdm_ari_state *s, const void *arg)
+{
+    (void)arg;
+    s->phase = TDM_ARI_CONNECTING;
+    s->attempts++;
+}
+
+static void now_asking(struct tdm_ari_state *s, const void *arg)
+{
+    (void)arg;
+    s->phase = TDM_ARI_ASKING;
+    s->connected = true;
+    s->connects++;
+}
+
+static void now_live(struct tdm_ari_state *s, const void *arg)
+{
+    (void)arg;
+    s->phase = TDM_ARI_LIVE;
+    s->attempts = 0;
+}
+
+static void now_replaced(struct tdm_ari_state *s, const void *arg)
+{
+    s->phase = TDM_ARI_REPLACED;
+    s->last_err = TDM_EEXIST;
+    snprintf(s->last_error, sizeof s->last_error, "app %s was taken over by another connection",
+             (const char *)arg);
+}
+
+struct ending {
+    int err, status;
+    char words[CONN_WORDS_BYTES];
+};
+
+static void now_waiting(struct tdm_ari_state *s, const void *arg)
+{
+    const struct ending *e = arg;
+
+    s->phase = TDM_ARI_WAITING;
+    s->connected = false;
+    s->last_err = e->err;
+    s->last_status = e->status;
+    snprintf(s->last_error, sizeof s->last_error, "%s", e->words);
+}
+
+/* ---- words -------------------------------------------------------------------------------------- */
+
+static const char *status_advice(int status)
+{
+    switch (status) {
+    case 400:
+        return "the server refused the app names or the sub-protocol";
+    case 401:
+        return "the server does not know this user and password: compare with the section of that user in "
+               "ari.conf";
+    case 403:
+        return "the account may not connect from this address: permit, deny and acl in ari.conf";
+    case 404:
+        return "no ARI at this path: is res_ari loaded, enabled=yes in ari.conf, and prefix as in http.conf? "
+               "(also "
+               "seen for a moment while a server starts)";
+    case 500:
+        return "the server could not register the apps: is a name too long?";
+    case 503:
+        return "the server is still starting";
+    default:
+        return "the server refused the WebSocket";
+    }
+}
+
+static const char *error_advice(int err, uint16_t code)
+{
+    switch (err) {
+    case -ECONNREFUSED:
+        return "nobody listens there: is Asterisk running, enabled=yes in http.conf, and the port right?";
+    case TDM_ETLS:
+        return "TLS: the certificate must be signed by tls.ca_file and name the host (or tls.server_name)";
+    case TDM_ENOTFOUND:
+        return "the host name is not known";
+    case TDM_ETIMEOUT:
+        return "no answer in time: an address that nobody has, a firewall, or a server that hangs";
+    case TDM_OK:
+        return code == 1001 ? "the server shuts down" : "the server closed the connection";
+    default:
+        return code == 1011 ? "the server gave us up because it could not write in time"
+                            : "the connection ended without a word: server gone, or network";
+    }
+}
+
+int conn_explain(const struct tdm_ari_cfg *cfg, const struct tdm_ws_state *state, char *words)
+{
+    int err = state->err;
+
+    if (state->http_status != 0) {
+        err = state->http_status == 401 || state->http_status == 403 ? TDM_EAUTH : TDM_EREFUSED;
+        snprintf(words, CONN_WORDS_BYTES, "%s:%u answered %d: %s", cfg->host, cfg->port, state->http_status,
+                 status_advice(state->http_status));
+        return err;
+    }
+    snprintf(words, CONN_WORDS_BYTES, "%s:%u: %s%s%.60s%s", cfg->host, cfg->port,
+             error_advice(err, state->code), state->text[0] != '\0' ? " (" : "", state->text,
+             state->text[0] != '\0' ? ")" : "");
+    return err != TDM_OK ? err : TDM_ECONN;
+}
+
+/* ---- connecting --------------------------------------------------------------------------------- */
+
+size_t conn_target(char *buf, size_t bytes, const struct tdm_ari_cfg *cfg)
+{
+    size_t used = (size_t)snprintf(buf, bytes, "%s/ari/events?app=", cfg->prefix != NULL ? cfg->prefix : "");
+
+    for (int i = 0; cfg->apps[i] != NULL; i++) {
+        const size_t left = used < bytes ? bytes - used : 0;
+
+        /* the comma between names is data to the HTTP layer, so it may stay as it is */
+        if (i > 0)
+            used += (size_t)snprintf(left > 0 ? buf + used : NULL, left, ",");
+        used += tdm_url_encode(used < bytes ? buf + used : NULL, used < bytes ? bytes - used : 0,
+                               cfg->apps[i], strlen(cfg->apps[i]));
+    }
+    if (cfg->subscribe_all)
+        used += (size_t)snprintf(used < bytes ? buf + used : NULL, used < bytes ? bytes - used : 0,
+                                 "&subscribeAll=true");
+    return used;
+}
+
+static void wait_and_retry(tdm_self *self, struct conn *c, const struct ending *e)
+{
+    const uint32_t wait_ms = backoff_next(&c->backoff, c->a->env->random(c->a->env));
+    const bool news = e->err != c->last_err || e->status != c->last_status;
+
+    c->last_err = e->err;
+    c->last_status = e->status;
+    ari_publish(c->a, now_waiting, e);
+    tdm_log_at(news ? TDM_LOG_ERROR : TDM_LOG_INFO, "ari.disconnected",
+               "source=%s error=%s words=%s attempt=%u wait_ms=%u", c->a->cfg.name, tdm_errname(e->err),
+               TDM_LOG_TEXT(e->words, strlen(e->words)), c->backoff.tries, wait_ms);
+    c->retry = tdm_timer_start(self, TDM_MS(wait_ms));
+    if (c->retry == 0) /* no memory for a timer: let the supervisor do the waiting */
+        tdm_exit(self, &(struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM });
+}
+
+static void connect_now(tdm_self *self, struct conn *c)
+{
+    struct ari *a = c->a;
+    const struct tdm_ari_cfg *cfg = &a->cfg;
+    int err = session_new(a, &c->now);
+
+    ari_publish(a, now_connecting, NULL);
+    if (err == TDM_OK)
+        err = tdm_ws_connect(a->rt,
+                             &(struct tdm_ws_cfg){ .host = cfg->host,
+                                                   .port = cfg->port,
+                                                   .target = a->target,
+                                                   .tls = cfg->tls,
+                                                   .user = cfg->user,
+                                                   .password = cfg->password,
+                                                   .subprotocol = "ari",
+                                                   .owner = tdm_self_pid(self),
+                                                   .tap = tap,
+                                                   .tap_ctx = c->now,
+                                                   .connect_timeout_ms = cfg->connect_timeout_ms,
+                                                   .ping_ms = cfg->ping_ms,
+                                                   .pong_ms = cfg->pong_ms },
+                             &c->now->conn);
+    if (err == TDM_OK)
+        return;
+    struct ending e = { .err = err };
+
+    snprintf(e.words, sizeof e.words, "could not begin to connect: %s", tdm_strerror(err));
+    if (c->now != NULL)
+        session_free(a, c->now);
+    c->now = NULL;
+    wait_and_retry(self, c, &e);
+}
+
+/* ---- while it is open ----------------------------------------------------------------------------- */
+
+static void drop_connection(struct conn *c)
+{
+    if (c->now != NULL)
+        tdm_ws_abort(c->a->rt, c->now->conn); /* CLOSED follows */
+}
+
+static void on_open(tdm_self *self, struct conn *c)
+{
+    struct ari *a = c->a;
+
+    for (struct session *s = a->sessions, *next; s != NULL; s = next) { /* see "Sessions" */
+        next = s->next;
+        if (s != c->now)
+            session_free(a, s);
+    }
+    c->open = true;
+    atomic_store_explicit(&a->conn, c->now->conn.id, memory_order_relaxed);
+    tdm_count(&opened, 1);
+    tdm_count(&connected, 1);
+    ari_publish(a, now_asking, NULL);
+    tdm_log_info("ari.connected", "source=%s host=%s port=%u", a->cfg.name, a->cfg.host, a->cfg.port);
+    if (resync_start(self, a, c->now->gate, &c->a->resync) != TDM_OK)
+        drop_connection(c);
+}
+
+/* Route what waits behind the gate; true when the reader has it now. */
+static bool drain_batch(struct conn *c)
+{
+    struct gate *gate = c->now->gate;
+
+    if (gate_let_go(gate))
+        return true;
+    for (struct gate_frame *f = gate_take(gate), *next; f != NULL; f = next) {
+        next = f->next;
+        route_event(c->a, f->data, f->bytes);
+        gate_frame_free(gate, f);
+    }
+    return gate_let_go(gate);
+}
+
+static void drain(tdm_self *self, struct conn *c)
+{
+    if (c->now == NULL || c->a->resync != NULL || c->live_since_ns != 0)
+        return;
+    if (drain_batch(c)) {
+        c->live_since_ns = tdm_now_ns(self);
+        c->last_err = c->last_status = 0;
+        ari_publish(c->a, now_live, NULL);
+        return;
+    }
+    struct tdm_msg *again = tdm_msg_new(c->a->rt, MSG_DRAIN, 0);
+
+    if (again == NULL || tdm_send(c->a->rt, tdm_self_pid(self), again) != TDM_OK) {
+        tdm_msg_free(c->a->rt, again);
+        drop_connection(c);
+    }
+}
+
+static void on_reply(tdm_self *self, struct conn *c, struct tdm_msg *msg)
+{
+    char words[REST_WORDS_BYTES];
+    bool mine = false;
+    int err = c->a->resync != NULL ? resync_reply(c->a->resync, msg, &mine) : TDM_OK;
+
+    if (!mine) { /* of a channel that was handed back */
+        err = rest_outcome(rest_reply(msg), REST_CHANNEL, words);
+        if (err != TDM_OK && err != TDM_EHANGUP)
+            tdm_log_warn("ari.unserved_stays", "source=%s words=%s", c->a->cfg.name,
+                         TDM_LOG_TEXT(words, strlen(words)));
+        return;
+    }
+    if (err == TDM_OK)
+        return;
+    resync_free(c->a->resync);
+    c->a->resync = NULL;
+    if (err == RESYNC_DONE)
+        drain(self, c);
+    else
+        drop_connection(c);
+}
+
+static void on_replaced(tdm_self *self, struct conn *c, const char *app)
+{
+    if (c->now == NULL)
+        return;
+    tdm_count(&replacements, 1);
+    ari_publish(c->a, now_replaced, app);
+    tdm_log_error("ari.replaced",
+                  "source=%s app=%s words=\"another program connected with this app and gets its calls "
+                  "now; stop one of the two\" again_ms=%u",
+                  c->a->cfg.name, TDM_LOG_TEXT(app, strlen(app)), c->a->cfg.replaced_ms);
+    if (c->take_back == 0 && c->a->cfg.replaced_ms != UINT32_MAX)
+        c->take_back = tdm_timer_start(self, TDM_MS(c->a->cfg.replaced_ms));
+}
+
+/* ---- its end ---------------------------------------------------------------------------------------- */
+
+static void let_down(tdm_self *self, struct conn *c)
+{
+    const uint64_t lasted_ns = c->live_since_ns != 0 ? tdm_now_ns(self) - c->live_since_ns : 0;
+
+    if (lasted_ns >= TDM_MS(c->a->cfg.backoff_max_ms))
+        backoff_reset(&c->backoff);
+    tdm_count(&lost, 1);
+    tdm_count(&connected, -1);
+    atomic_store_explicit(&c->a->conn, 0, memory_order_relaxed);
+    resync_free(c->a->resync);
+    c->a->resync = NULL;
+    c->open = false;
+}
+
+static void stop_now(tdm_self *self)
+{
+    tdm_exit(self, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN });
+}
+
+static void on_closed(tdm_self *self, struct conn *c, const struct tdm_ws_state *state)
+{
+    struct ending e = { .status = state->http_status };
+    struct session *s = c->now;
+    /* What arrived before the end is true and in order: let it through, unless nobody knows yet what it
+     * follows on. Then the next comparison finds out. */
+    const bool settled = c->open && c->a->resync == NULL && c->live_since_ns == 0;
+
+    if (s == NULL || s->conn.id != state->conn.id)
+        return;
+    if (settled)
+        drain_batch(c);
+    e.err = conn_explain(&c->a->cfg, state, e.words);
+    if (atomic_load_explicit(&s->overflown, memory_order_relaxed)) {
+        tdm_count(&overflows, 1);
+        e.err = TDM_EBUSY;
+        snprintf(e.words, sizeof e.words,
+                 "more than %u bytes of events came while the server was asked what it holds",
+                 c->a->cfg.held_max);
+    }
+    if (c->open)
+        let_down(self, c);
+    else
+        tdm_count(&failed, 1);
+    if (c->take_back != 0)
+        tdm_timer_cancel(self, c->take_back);
+    c->take_back = 0;
+    c->live_since_ns = 0;
+    c->now = NULL;
+    session_free(c->a, s);
+    if (c->stopping)
+        stop_now(self);
+    else
+        wait_and_retry(self, c, &e);
+}
+
+/* Told to stop: the session has to be over first, because its tap points to it. */
+static void on_stop(tdm_self *self, struct conn *c)
+{
+    c->stopping = true;
+    if (c->now == NULL) {
+        stop_now(self);
+        return;
+    }
+    tdm_ws_close(c->a->rt, c->now->conn, 1000, "");
+    c->hurry = tdm_timer_start(self, TDM_MS(STOP_MS)); /* a server that does not answer the close */
+    if (c->hurry == 0)
+        drop_connection(c);
+}
+
+/* ---- the actor ---------------------------------------------------------------------------------------- */
+
+static int conn_init(tdm_self *self, void *state, const struct tdm_start *start)
+{
+    struct conn *c = state;
+
+    memcpy(&c->a, start->arg, sizeof c->a);
+    c->backoff = (struct backoff){ .min_ms = c->a->cfg.backoff_min_ms, .max_ms = c->a->cfg.backoff_max_ms };
+    tdm_self_tag(self, c->a->cfg.name);
+    atomic_store_explicit(&c->a->conn_actor, tdm_self_pid(self).id, memory_order_relaxed);
+    resync_free(c->a->resync); /* of an incarnation that crashed */
+    c->a->resync = NULL;
+    for (struct session *s = c->a->sessions; s != NULL; s = s->next)
+        tdm_ws_abort(c->a->rt, s->conn);
+    if (atomic_exchange_explicit(&c->a->conn, 0, memory_order_relaxed) != 0)
+        tdm_count(&connected, -1);
+    connect_now(self, c);
+    return TDM_OK;
+}
+
+static void on_timer(tdm_self *self, struct conn *c, tdm_ref ref)
+{
+    if (ref == c->retry && c->now == NULL && !c->stopping)
+        connect_now(self, c);
+    else if (ref == c->take_back || ref == c->hurry)
+        drop_connection(c);
+}
+
+static int conn_handle(tdm_self *self, void *state, struct tdm_msg *msg)
+{
+    struct conn *c = state;
+    const struct tdm_ws_state *ws = tdm_msg_view(msg);
+
+    switch (msg->type) {
+    case TDM_MSG_WS_OPEN:
+        if (c->now != NULL && ws->conn.id == c->now->conn.id)
+            on_open(self, c);
+        break;
+    case TDM_MSG_WS_CLOSED:
+        on_closed(self, c, ws);
+        break;
+    case TDM_MSG_HTTP_REPLY:
+        on_reply(self, c, msg);
+        break;
+    case MSG_DRAIN:
+        drain(self, c);
+        break;
+    case ROUTE_MSG_REPLACED:
+        on_replaced(self, c, tdm_msg_view(msg));
+        break;
+    case TDM_MSG_TIMER:
+        on_timer(self, c, msg->ref);
+        break;
+    case TDM_MSG_STOP:
+        on_stop(self, c);
+        break;
+    default:
+        break;
+    }
+    return TDM_OK;
+}
+
+const struct tdm_behaviour conn_behaviour = {
+    .name = "ari.conn",
+    .state_bytes = sizeof(struct conn),
+    .init = conn_init,
+    .handle = conn_handle,
+};
