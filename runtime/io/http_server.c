@@ -1,0 +1,207 @@
+/* http_server.c - the listener: accepts, counts, and ends with all its connections.
+ *
+ * Idea:      the socket is made on the caller's thread, so that "address in use" is an error of the call;
+ *            from then on the loop owns it.
+ * The end:   tdm_http_server_free() waits until the loop has closed the listener, so that the port is free
+ *            when it returns. Two hold the memory then, the caller and the loop; the last one frees it. */
+#include "io/http_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "runtime.h"
+
+enum { ACCEPTS_PER_EVENT = 32, NO_DESCRIPTOR_PAUSE_MS = 100, STOP_CHECK_MS = 20 };
+
+#define DEFAULT(value, otherwise) ((value) != 0 ? (value) : (otherwise))
+
+/* One holder less; the last frees. acq_rel: all that the other did comes before. */
+static void let_go(struct tdm_http_server *s)
+{
+    struct tdm_env *env = s->loop->env;
+
+    if (atomic_fetch_sub_explicit(&s->holders, 1, memory_order_acq_rel) != 1)
+        return;
+    tls_ctx_unref(s->tls);
+    env->free(env, s, sizeof *s);
+}
+
+/* ---- accepting ----------------------------------------------------------------------------- */
+
+static void listen_again(struct loop *loop, struct loop_timer *timer)
+{
+    struct tdm_http_server *s =
+        (struct tdm_http_server *)((char *)timer - offsetof(struct tdm_http_server, pause));
+
+    if (loop->env->poller_set(loop->env, loop->poller, s->fd, TDM_POLL_READ, s) < 0)
+        loop_timer_set(loop, timer, NO_DESCRIPTOR_PAUSE_MS, listen_again);
+}
+
+static void on_ready(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+    struct tdm_http_server *s = (struct tdm_http_server *)source;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_EVENT && s->listening; i++) {
+        int fd = loop->env->sock_accept(loop->env, s->fd);
+        if (fd == -EAGAIN)
+            return;
+        if (fd < 0) {
+            /* No descriptors or memory: level-triggered readiness would spin. */
+            loop->env->poller_set(loop->env, loop->poller, s->fd, 0, s);
+            loop_timer_set(loop, &s->pause, NO_DESCRIPTOR_PAUSE_MS, listen_again);
+            return;
+        }
+        if (s->peer_count >= s->cfg.connections)
+            loop->env->sock_close(loop->env, fd, false);
+        else
+            http_peer_new(s, fd);
+    }
+}
+
+/* ---- making and ending ------------------------------------------------------------------------ */
+
+struct listen_cmd {
+    struct loop_cmd cmd;
+    struct tdm_http_server *server;
+};
+
+static void run_listen(struct loop *loop, struct loop_cmd *cmd)
+{
+    struct tdm_http_server *s = ((struct listen_cmd *)cmd)->server;
+
+    loop_cmd_free(loop, cmd);
+    s->listening = true;
+    s->next = loop->servers;
+    if (s->next != NULL)
+        s->next->prev = s;
+    loop->servers = s;
+    listen_again(loop, &s->pause);
+}
+
+static int bind_listener(struct tdm_http_server *s, const char *address)
+{
+    struct tdm_env *env = s->loop->env;
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(s->cfg.port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(s->cfg.port) };
+
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
+        s->fd = env->sock_listen(env, (struct sockaddr *)&v4, sizeof v4);
+    else if (inet_pton(AF_INET6, address, &v6.sin6_addr) == 1)
+        s->fd = env->sock_listen(env, (struct sockaddr *)&v6, sizeof v6);
+    else
+        return TDM_EINVAL;
+    if (s->fd < 0)
+        return s->fd;
+    s->port = (uint16_t)env->sock_port(env, s->fd);
+    return TDM_OK;
+}
+
+static void fill_defaults(struct tdm_http_server_cfg *cfg)
+{
+    cfg->connections = DEFAULT(cfg->connections, 1000);
+    cfg->header_max = DEFAULT(cfg->header_max, 16 * 1024);
+    cfg->body_max = DEFAULT(cfg->body_max, 64 * 1024);
+    cfg->idle_ms = DEFAULT(cfg->idle_ms, 15000);
+}
+
+int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg *cfg,
+                        struct tdm_http_server **ret)
+{
+    struct listen_cmd *cmd = NULL;
+    struct tdm_http_server *s;
+    struct loop *loop;
+    char why[128];
+    int err = loop_of(rt, &loop);
+
+    if (err < 0)
+        return err;
+    s = loop->env->alloc(loop->env, sizeof *s);
+    if (s == NULL)
+        return TDM_ENOMEM;
+    memset(s, 0, sizeof *s);
+    s->source.ready = on_ready;
+    s->loop = loop;
+    s->cfg = *cfg;
+    s->fd = -1;
+    atomic_init(&s->holders, 1);
+    fill_defaults(&s->cfg);
+    if (cfg->tls.on)
+        err = tls_ctx_new(&s->tls, loop->env, &cfg->tls, true, why, sizeof why);
+    if (err >= 0)
+        err = bind_listener(s, cfg->address != NULL ? cfg->address : "127.0.0.1");
+    if (err < 0)
+        goto fail;
+    cmd = loop_cmd_new(loop, run_listen, sizeof *cmd);
+    err = TDM_ENOMEM;
+    if (cmd == NULL)
+        goto fail;
+    cmd->server = s;
+    *ret = s;
+    loop_post(loop, &cmd->cmd);
+    return TDM_OK;
+fail:
+    if (s->fd >= 0)
+        loop->env->sock_close(loop->env, s->fd, false);
+    let_go(s);
+    return err;
+}
+
+uint16_t tdm_http_server_port(const struct tdm_http_server *s)
+{
+    return s->port;
+}
+
+/* Not on the list any more, socket closed, no connection left: nothing of the loop's names it. */
+void http_server_end(struct loop *loop, struct tdm_http_server *s)
+{
+    if (!s->listening)
+        return;
+    s->listening = false;
+    loop_timer_clear(loop, &s->pause);
+    loop->env->poller_set(loop->env, loop->poller, s->fd, 0, s);
+    loop->env->sock_close(loop->env, s->fd, false);
+    if (s->prev != NULL)
+        s->prev->next = s->next;
+    else
+        loop->servers = s->next;
+    if (s->next != NULL)
+        s->next->prev = s->prev;
+    while (s->peers != NULL)
+        http_peer_end(s->peers, TCP_FLUSH);
+    if (loop->closing)
+        let_go(s); /* nobody asked and nobody will: the runtime is being freed */
+}
+
+static void run_end(struct loop *loop, struct loop_cmd *cmd)
+{
+    struct tdm_http_server *s =
+        (struct tdm_http_server *)((char *)cmd - offsetof(struct tdm_http_server, end_cmd));
+
+    http_server_end(loop, s);
+    /* release: partner of the acquire in tdm_http_server_free(). */
+    atomic_store_explicit(&s->ended, 1, memory_order_release);
+    loop->env->unpark(loop->env, &s->parker);
+    let_go(s);
+}
+
+void tdm_http_server_free(struct tdm_http_server *s)
+{
+    struct loop *loop;
+    struct tdm_env *env;
+
+    if (s == NULL)
+        return;
+    loop = s->loop;
+    env = loop->env;
+    /* relaxed: we hold the only reference until the command is posted. */
+    atomic_store_explicit(&s->holders, 2, memory_order_relaxed);
+    s->end_cmd = (struct loop_cmd){ .run = run_end };
+    loop_post(loop, &s->end_cmd);
+    /* acquire, both: the loop's last writes; a loop that has stopped runs the command when it is freed. */
+    while (atomic_load_explicit(&s->ended, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&loop->stop, memory_order_acquire) == 0)
+        env->park(env, &s->parker, env->now_ns(env) + STOP_CHECK_MS * UINT64_C(1000000));
+    let_go(s);
+}
