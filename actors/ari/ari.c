@@ -307,11 +307,24 @@ static int start_tree(struct ari *a, tdm_pid *ret)
                          ret);
 }
 
+/* Calls need their supervisor, which starts after the connection actor because it has to stop before it. */
+static void go(struct ari *a)
+{
+    const tdm_pid actor = { atomic_load_explicit(&a->conn_actor, memory_order_relaxed) };
+    struct tdm_msg *msg = tdm_msg_new(a->rt, CONN_MSG_GO, 0);
+
+    atomic_store_explicit(&a->standing, true, memory_order_release);
+    if (msg == NULL || tdm_send(a->rt, actor, msg) != TDM_OK) {
+        tdm_msg_free(a->rt, msg);
+        tdm_kill(a->rt, actor); /* the next incarnation finds it standing */
+    }
+}
+
 int tdm_ari_start(struct tdm_runtime *rt, const struct tdm_ari_cfg *cfg, tdm_pid *ret)
 {
     const char *fault = ari_cfg_fault(cfg);
     struct ari *a;
-    tdm_pid root;
+    tdm_pid root = { 0 };
     int err;
 
     if (fault != NULL) {
@@ -334,6 +347,7 @@ int tdm_ari_start(struct tdm_runtime *rt, const struct tdm_ari_cfg *cfg, tdm_pid
     pthread_mutex_lock(&all.lock);
     a->root = root;
     pthread_mutex_unlock(&all.lock);
+    go(a);
     *ret = root;
     return TDM_OK;
 }

@@ -32,6 +32,7 @@ struct ari {
     /* Written by anyone; relaxed, for the same reason. */
     _Atomic uint64_t next_id;
     _Atomic bool draining;
+    _Atomic bool standing; /* release in tdm_ari_start(), acquire in conn.c: the whole subtree was started */
     /* Touched by the connection actor only; it survives the actor's incarnations. */
     struct session *sessions;
     struct resync *resync;                /* NULL: none under way */

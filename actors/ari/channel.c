@@ -11,7 +11,7 @@
  *           the other socket. So we ask twice: a round trip later that event has been delivered.
  * Touched by the actor of the call only. */
 #include "channel.h"
-#include "ari.h"
+#include "conn.h"
 #include "json_text.h"
 #include "ops.h"
 #include "receipts.h"
@@ -253,11 +253,8 @@ static void stop_answered(tdm_call *call, struct play *play, int err)
         play_over(call, play, TDM_PLAY_FINISHED);
 }
 
-static void ask_answered(tdm_call *call, struct channel *c, struct play *play, int err,
-                         const struct tdm_http_reply *reply)
+static void ask_answered(tdm_call *call, struct channel *c, struct play *play, int err)
 {
-    struct json_slice state;
-
     if (err == TDM_ENOTFOUND && (play->posted || play->started)) {
         if (play->missing) {
             play_over(call, play, TDM_PLAY_FAILED);
@@ -268,12 +265,8 @@ static void ask_answered(tdm_call *call, struct channel *c, struct play *play, i
             play_over(call, play, TDM_PLAY_FAILED);
         return;
     }
-    if (err == TDM_OK && json_scan(NULL, reply->body, reply->body_bytes, NULL, NULL) == TDM_OK &&
-        json_text_find(reply->body, reply->body_bytes, "state", &state) && state.bytes == strlen("playing") &&
-        memcmp(state.at, "playing", state.bytes) == 0) {
-        play->started = true;
-        tdm_call_play_started(call, play->op);
-    }
+    if (err == TDM_OK)
+        tdm_call_play_started(call, play->op); /* known, be it only queued: it goes on */
 }
 
 static void var_answered(tdm_call *call, tdm_ref op, int err, const char *words,
@@ -349,7 +342,7 @@ static void answered(tdm_call *call, struct channel *c, const struct pending *p,
         break;
     case ASK_PLAY:
         if (play != NULL)
-            ask_answered(call, c, play, err, reply);
+            ask_answered(call, c, play, err);
         break;
     case ASK_CHANNEL:
         if (err == TDM_OK && json_says_up(reply->body, reply->body_bytes))
@@ -560,6 +553,27 @@ static int channel_begin(tdm_call *call, void *mine, tdm_event *start)
     return TDM_OK;
 }
 
+/* No actor any more; the answer is logged by the connection actor if it is a refusal. */
+static void channel_give_up(struct tdm_source *src, const char *app, const char *id)
+{
+    struct ari *a = tdm_source_self(src);
+    const tdm_pid actor = { atomic_load_explicit(&a->conn_actor, memory_order_relaxed) };
+    tdm_ref ref;
+
+    (void)app;
+    (void)ops_hangup(a, actor, id, TDM_CAUSE_FAILURE, &ref);
+}
+
+static void channel_adopt(struct tdm_source *src)
+{
+    struct ari *a = tdm_source_self(src);
+    const tdm_pid actor = { atomic_load_explicit(&a->conn_actor, memory_order_relaxed) };
+    struct tdm_msg *msg = tdm_msg_new(a->rt, CONN_MSG_ADOPT, 0);
+
+    if (msg != NULL && tdm_send(a->rt, actor, msg) != TDM_OK)
+        tdm_msg_free(a->rt, msg);
+}
+
 const struct tdm_source_ops channel_ops = {
     .kind = "ari",
     .call_bytes = sizeof(struct channel),
@@ -573,6 +587,8 @@ const struct tdm_source_ops channel_ops = {
     .play_ask = channel_play_ask,
     .set_var = channel_set_var,
     .get_var = channel_get_var,
+    .give_up = channel_give_up,
+    .adopt = channel_adopt,
     .event = channel_event,
     .message = channel_message,
 };

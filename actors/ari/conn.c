@@ -27,7 +27,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MSG_DRAIN = ROUTE_MSG_REPLACED + 1 }; /* to ourselves: route the next batch behind the gate */
+enum { MSG_DRAIN = CONN_MSG_ADOPT + 1 }; /* to ourselves: route the next batch behind the gate */
 enum { STOP_MS = 500 };
 
 static TDM_COUNTER(opened, "tandem_ari_connects_total", "event sockets opened");
@@ -53,7 +53,10 @@ struct conn {
     struct ari *a;
     struct session *now; /* NULL: none */
     bool open;
+    bool settled; /* the comparison is done, events may be routed: by us until live_since_ns, then by the
+                     reader */
     bool stopping;
+    const char *why; /* we end the connection ourselves; NULL: we do not */
     struct backoff backoff;
     tdm_ref retry, take_back, hurry; /* timers */
     uint64_t live_since_ns;          /* 0: the gate is not the reader's yet */
@@ -73,6 +76,8 @@ static bool tap(void *ctx, tdm_conn conn, bool text, const char *data, size_t by
         tdm_count(&binary, 1);
         return true;
     }
+    if (atomic_load_explicit(&s->overflown, memory_order_relaxed))
+        return false; /* one event is missing already, so none may follow */
     switch (gate_pass(s->gate, data, bytes)) {
     case GATE_OPEN:
         route_event(s->a, data, bytes);
@@ -174,86 +179,7 @@ static void now_waiting(struct tdm_ari_state *s, const void *arg)
     snprintf(s->last_error, sizeof s->last_error, "%s", e->words);
 }
 
-/* ---- words -------------------------------------------------------------------------------------- */
-
-static const char *status_advice(int status)
-{
-    switch (status) {
-    case 400:
-        return "the server refused the app names or the sub-protocol";
-    case 401:
-        return "the server does not know this user and password: compare with the section of that user in "
-               "ari.conf";
-    case 403:
-        return "the account may not connect from this address: permit, deny and acl in ari.conf";
-    case 404:
-        return "no ARI at this path: is res_ari loaded, enabled=yes in ari.conf, and prefix as in http.conf? "
-               "(also "
-               "seen for a moment while a server starts)";
-    case 500:
-        return "the server could not register the apps: is a name too long?";
-    case 503:
-        return "the server is still starting";
-    default:
-        return "the server refused the WebSocket";
-    }
-}
-
-static const char *error_advice(int err, uint16_t code)
-{
-    switch (err) {
-    case -ECONNREFUSED:
-        return "nobody listens there: is Asterisk running, enabled=yes in http.conf, and the port right?";
-    case TDM_ETLS:
-        return "TLS: the certificate must be signed by tls.ca_file and name the host (or tls.server_name)";
-    case TDM_ENOTFOUND:
-        return "the host name is not known";
-    case TDM_ETIMEOUT:
-        return "no answer in time: an address that nobody has, a firewall, or a server that hangs";
-    case TDM_OK:
-        return code == 1001 ? "the server shuts down" : "the server closed the connection";
-    default:
-        return code == 1011 ? "the server gave us up because it could not write in time"
-                            : "the connection ended without a word: server gone, or network";
-    }
-}
-
-int conn_explain(const struct tdm_ari_cfg *cfg, const struct tdm_ws_state *state, char *words)
-{
-    int err = state->err;
-
-    if (state->http_status != 0) {
-        err = state->http_status == 401 || state->http_status == 403 ? TDM_EAUTH : TDM_EREFUSED;
-        snprintf(words, CONN_WORDS_BYTES, "%s:%u answered %d: %s", cfg->host, cfg->port, state->http_status,
-                 status_advice(state->http_status));
-        return err;
-    }
-    snprintf(words, CONN_WORDS_BYTES, "%s:%u: %s%s%.60s%s", cfg->host, cfg->port,
-             error_advice(err, state->code), state->text[0] != '\0' ? " (" : "", state->text,
-             state->text[0] != '\0' ? ")" : "");
-    return err != TDM_OK ? err : TDM_ECONN;
-}
-
 /* ---- connecting --------------------------------------------------------------------------------- */
-
-size_t conn_target(char *buf, size_t bytes, const struct tdm_ari_cfg *cfg)
-{
-    size_t used = (size_t)snprintf(buf, bytes, "%s/ari/events?app=", cfg->prefix != NULL ? cfg->prefix : "");
-
-    for (int i = 0; cfg->apps[i] != NULL; i++) {
-        const size_t left = used < bytes ? bytes - used : 0;
-
-        /* the comma between names is data to the HTTP layer, so it may stay as it is */
-        if (i > 0)
-            used += (size_t)snprintf(left > 0 ? buf + used : NULL, left, ",");
-        used += tdm_url_encode(used < bytes ? buf + used : NULL, used < bytes ? bytes - used : 0,
-                               cfg->apps[i], strlen(cfg->apps[i]));
-    }
-    if (cfg->subscribe_all)
-        used += (size_t)snprintf(used < bytes ? buf + used : NULL, used < bytes ? bytes - used : 0,
-                                 "&subscribeAll=true");
-    return used;
-}
 
 static void wait_and_retry(tdm_self *self, struct conn *c, const struct ending *e)
 {
@@ -307,10 +233,12 @@ static void connect_now(tdm_self *self, struct conn *c)
 
 /* ---- while it is open ----------------------------------------------------------------------------- */
 
-static void drop_connection(struct conn *c)
+static void drop_connection(struct conn *c, const char *why)
 {
-    if (c->now != NULL)
-        tdm_ws_abort(c->a->rt, c->now->conn); /* CLOSED follows */
+    if (c->now == NULL)
+        return;
+    c->why = why;
+    tdm_ws_abort(c->a->rt, c->now->conn); /* CLOSED follows */
 }
 
 static void on_open(tdm_self *self, struct conn *c)
@@ -328,8 +256,8 @@ static void on_open(tdm_self *self, struct conn *c)
     tdm_count(&connected, 1);
     ari_publish(a, now_asking, NULL);
     tdm_log_info("ari.connected", "source=%s host=%s port=%u", a->cfg.name, a->cfg.host, a->cfg.port);
-    if (resync_start(self, a, c->now->gate, &c->a->resync) != TDM_OK)
-        drop_connection(c);
+    if (resync_start(self, a, c->now->gate, &a->resync) != TDM_OK)
+        drop_connection(c, "no memory to ask the server what it holds");
 }
 
 /* Route what waits behind the gate; true when the reader has it now. */
@@ -349,7 +277,7 @@ static bool drain_batch(struct conn *c)
 
 static void drain(tdm_self *self, struct conn *c)
 {
-    if (c->now == NULL || c->a->resync != NULL || c->live_since_ns != 0)
+    if (!c->settled || c->live_since_ns != 0)
         return;
     if (drain_batch(c)) {
         c->live_since_ns = tdm_now_ns(self);
@@ -361,7 +289,7 @@ static void drain(tdm_self *self, struct conn *c)
 
     if (again == NULL || tdm_send(c->a->rt, tdm_self_pid(self), again) != TDM_OK) {
         tdm_msg_free(c->a->rt, again);
-        drop_connection(c);
+        drop_connection(c, "no memory to go on");
     }
 }
 
@@ -382,10 +310,11 @@ static void on_reply(tdm_self *self, struct conn *c, struct tdm_msg *msg)
         return;
     resync_free(c->a->resync);
     c->a->resync = NULL;
-    if (err == RESYNC_DONE)
+    c->settled = err == RESYNC_DONE;
+    if (c->settled)
         drain(self, c);
     else
-        drop_connection(c);
+        drop_connection(c, "the server could not be asked what it holds");
 }
 
 static void on_replaced(tdm_self *self, struct conn *c, const char *app)
@@ -415,7 +344,7 @@ static void let_down(tdm_self *self, struct conn *c)
     atomic_store_explicit(&c->a->conn, 0, memory_order_relaxed);
     resync_free(c->a->resync);
     c->a->resync = NULL;
-    c->open = false;
+    c->open = c->settled = false;
 }
 
 static void stop_now(tdm_self *self)
@@ -427,16 +356,17 @@ static void on_closed(tdm_self *self, struct conn *c, const struct tdm_ws_state 
 {
     struct ending e = { .status = state->http_status };
     struct session *s = c->now;
-    /* What arrived before the end is true and in order: let it through, unless nobody knows yet what it
-     * follows on. Then the next comparison finds out. */
-    const bool settled = c->open && c->a->resync == NULL && c->live_since_ns == 0;
 
     if (s == NULL || s->conn.id != state->conn.id)
         return;
-    if (settled)
+    /* What arrived before the end is true and in order: let it through, unless nobody knows yet what it
+     * follows on. Then the next comparison finds out. */
+    if (c->settled && c->live_since_ns == 0)
         drain_batch(c);
-    e.err = conn_explain(&c->a->cfg, state, e.words);
-    if (atomic_load_explicit(&s->overflown, memory_order_relaxed)) {
+    e.err = conn_explain(&c->a->cfg, state, c->open, e.words);
+    if (c->why != NULL) {
+        snprintf(e.words, sizeof e.words, "given up by us: %s", c->why);
+    } else if (atomic_load_explicit(&s->overflown, memory_order_relaxed)) {
         tdm_count(&overflows, 1);
         e.err = TDM_EBUSY;
         snprintf(e.words, sizeof e.words,
@@ -451,6 +381,7 @@ static void on_closed(tdm_self *self, struct conn *c, const struct tdm_ws_state 
         tdm_timer_cancel(self, c->take_back);
     c->take_back = 0;
     c->live_since_ns = 0;
+    c->why = NULL;
     c->now = NULL;
     session_free(c->a, s);
     if (c->stopping)
@@ -470,7 +401,7 @@ static void on_stop(tdm_self *self, struct conn *c)
     tdm_ws_close(c->a->rt, c->now->conn, 1000, "");
     c->hurry = tdm_timer_start(self, TDM_MS(STOP_MS)); /* a server that does not answer the close */
     if (c->hurry == 0)
-        drop_connection(c);
+        drop_connection(c, "stopping");
 }
 
 /* ---- the actor ---------------------------------------------------------------------------------------- */
@@ -489,7 +420,8 @@ static int conn_init(tdm_self *self, void *state, const struct tdm_start *start)
         tdm_ws_abort(c->a->rt, s->conn);
     if (atomic_exchange_explicit(&c->a->conn, 0, memory_order_relaxed) != 0)
         tdm_count(&connected, -1);
-    connect_now(self, c);
+    if (atomic_load_explicit(&c->a->standing, memory_order_acquire))
+        connect_now(self, c);
     return TDM_OK;
 }
 
@@ -497,8 +429,10 @@ static void on_timer(tdm_self *self, struct conn *c, tdm_ref ref)
 {
     if (ref == c->retry && c->now == NULL && !c->stopping)
         connect_now(self, c);
-    else if (ref == c->take_back || ref == c->hurry)
-        drop_connection(c);
+    else if (ref == c->take_back)
+        drop_connection(c, "to take an app back from another program");
+    else if (ref == c->hurry)
+        drop_connection(c, "stopping");
 }
 
 static int conn_handle(tdm_self *self, void *state, struct tdm_msg *msg)
@@ -517,10 +451,17 @@ static int conn_handle(tdm_self *self, void *state, struct tdm_msg *msg)
     case TDM_MSG_HTTP_REPLY:
         on_reply(self, c, msg);
         break;
+    case CONN_MSG_GO:
+        if (c->now == NULL && c->retry == 0)
+            connect_now(self, c);
+        break;
+    case CONN_MSG_ADOPT:
+        drop_connection(c, "the actors of the calls were lost: the server is asked again");
+        break;
     case MSG_DRAIN:
         drain(self, c);
         break;
-    case ROUTE_MSG_REPLACED:
+    case CONN_MSG_REPLACED:
         on_replaced(self, c, tdm_msg_view(msg));
         break;
     case TDM_MSG_TIMER:

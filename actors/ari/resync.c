@@ -119,28 +119,42 @@ static void adopt_call(struct resync *r, const struct census_entry *e, const str
         route_unserved(r->a, e->app, app_bytes, e->id, id_bytes, err);
 }
 
-static void carry_out(void *ctx, enum census_verdict verdict, const struct census_entry *e)
+/* False: its actor died without a word, or was lost with its supervisor. */
+static bool tell_gap(struct resync *r, const struct census_entry *e, const struct ari_json *j)
+{
+    const int err = tdm_source_event(r->a->source, e->app, strlen(e->app), "channel", e->id, strlen(e->id),
+                                     j->at, j->bytes);
+
+    tdm_count(&gaps, err == TDM_OK);
+    return err != TDM_ENOTFOUND;
+}
+
+static bool carry_out_one(struct resync *r, enum census_verdict verdict, const struct census_entry *e)
 {
     static const char *const types[] = { "TandemGap", "StasisEnd", "StasisStart" };
     static const char *const marks[] = { "gap", "resync", "adopted" };
-    struct resync *r = ctx;
     struct ari_json j;
+    bool done = true;
 
     ari_json_init(&j, r->a->env);
     resync_event(&j, types[verdict], e->app, e->id, e->snapshot, e->snapshot_bytes, marks[verdict]);
-    if (j.failed) {
+    if (j.failed)
         tdm_log_error("ari.resync_failed", "source=%s channel=%s error=ENOMEM", r->a->cfg.name,
                       TDM_LOG_TEXT(e->id, strlen(e->id)));
-    } else if (verdict == CENSUS_GAP) {
-        tdm_count(&gaps, 1);
-        tdm_source_event(r->a->source, e->app, strlen(e->app), "channel", e->id, strlen(e->id), j.at,
-                         j.bytes);
-    } else if (verdict == CENSUS_ENDED) {
+    else if (verdict == CENSUS_GAP)
+        done = tell_gap(r, e, &j);
+    else if (verdict == CENSUS_ENDED)
         end_call(r, e, &j);
-    } else {
+    else
         adopt_call(r, e, &j);
-    }
     ari_json_fini(&j);
+    return done;
+}
+
+static void carry_out(void *ctx, enum census_verdict verdict, const struct census_entry *e)
+{
+    if (!carry_out_one(ctx, verdict, e) && e->snapshot != NULL)
+        (void)carry_out_one(ctx, CENSUS_NEW, e);
 }
 
 /* ---- reading what the server says ------------------------------------------------------------ */

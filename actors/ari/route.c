@@ -5,6 +5,7 @@
  *        channel nobody serves is given back, and what concerns the connection goes to its actor.
  * Copies: one for each owner, but one only for an actor that owns several of the objects. */
 #include "route.h"
+#include "conn.h"
 #include "ops.h"
 #include "tandem/log.h"
 
@@ -122,7 +123,7 @@ static void replaced(const struct event *e)
 {
     const tdm_pid actor = { atomic_load_explicit(&e->a->conn_actor, memory_order_relaxed) };
     const struct ari_text *app = &e->frame->application;
-    struct tdm_msg *msg = tdm_msg_new(e->a->rt, ROUTE_MSG_REPLACED, app->bytes + 1);
+    struct tdm_msg *msg = tdm_msg_new(e->a->rt, CONN_MSG_REPLACED, app->bytes + 1);
 
     if (msg == NULL)
         return;
@@ -143,7 +144,9 @@ static void hand_on(const struct event *e)
             tdm_count(&late_ends, 1);
         break;
     case ARI_EVENT:
-        if (e->frame->event != ARI_CHANNEL_DESTROYED || !end(e))
+        if (e->frame->event == ARI_CHANNEL_DESTROYED)
+            (void)end(e); /* usually it ended before, with StasisEnd; dispatch counts it then */
+        else
             to_owners(e, 0);
         break;
     case ARI_OFFER:

@@ -12,7 +12,4 @@ void route_event(struct ari *a, const char *json, size_t bytes);
 void route_unserved(struct ari *a, const char *app, size_t app_bytes, const char *id, size_t id_bytes,
                     int why);
 
-/* Sent to the connection actor: an app of ours was taken over. The payload is its name, with NUL. */
-enum { ROUTE_MSG_REPLACED = TDM_MSG_INTERNAL };
-
 #endif

@@ -82,7 +82,7 @@ struct tdm_ari_state {
     uint64_t adopted, ended_unseen; /* calls that a comparison found or missed */
     int last_err;                   /* why the last connection failed or ended; TDM_OK: it has not */
     int last_status;                /* HTTP status of a refused upgrade, else 0 */
-    char last_error[256];           /* the same in words, with what to do */
+    char last_error[384];           /* the same in words, with what to do */
     size_t calls;
 };
 const char *tdm_ari_phase_name(enum tdm_ari_phase phase);
