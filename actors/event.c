@@ -12,6 +12,7 @@
 #include "event.h"
 #include "json_scan.h"
 #include "json_text.h"
+#include "tandem/actor.h"
 #include "tandem/env.h"
 #include "tandem/err.h"
 #include "tandem/runtime.h"
@@ -30,7 +31,8 @@ struct kept {
 };
 
 struct tdm_event {
-    struct tdm_runtime *rt;                  /* NULL: made by tdm_event_parse() */
+    struct tdm_runtime *rt;                  /* NULL: made by tdm_event_parse() or for an actor */
+    struct tdm_self *owner;                  /* for an actor: all memory is its own */
     const char *source, *type, *application; /* the last two NULL: not looked up yet */
     const char *text;
     size_t bytes;
@@ -121,6 +123,19 @@ int tdm_event_parse(const char *text, size_t bytes, tdm_event **ret)
     return TDM_OK;
 }
 
+int event_for_actor(struct tdm_self *self, const struct event_head *head, const char *json, size_t bytes,
+                    tdm_event **ret)
+{
+    tdm_event *ev = tdm_alloc(self, sizeof *ev + block_bytes(head, bytes));
+
+    if (ev == NULL)
+        return TDM_ENOMEM;
+    fill(ev, head, json, bytes);
+    ev->owner = self;
+    *ret = ev;
+    return TDM_OK;
+}
+
 tdm_event *tdm_msg_event(struct tdm_msg *msg)
 {
     return msg != NULL && carries_event(msg->type) ? tdm_msg_data(msg) : NULL;
@@ -147,6 +162,8 @@ static void release(tdm_event *ev)
             continue;
         if (env != NULL)
             env->free(env, k, k->block_bytes);
+        else if (ev->owner != NULL)
+            tdm_free(ev->owner, k);
         else
             free(k);
     }
@@ -172,6 +189,14 @@ void tdm_event_free(tdm_event *ev)
     free(ev);
 }
 
+void event_for_actor_free(struct tdm_self *self, tdm_event *ev)
+{
+    if (ev == NULL)
+        return;
+    release(ev);
+    tdm_free(self, ev);
+}
+
 static struct kept *kept_new(tdm_event *ev, size_t text_bytes)
 {
     const size_t bytes = (sizeof(struct kept) + text_bytes + 7) & ~(size_t)7;
@@ -185,7 +210,10 @@ static struct kept *kept_new(tdm_event *ev, size_t text_bytes)
     }
     struct tdm_env *env = ev->rt != NULL ? tdm_runtime_env(ev->rt) : NULL;
 
-    k = env != NULL ? env->alloc(env, bytes) : malloc(bytes);
+    if (ev->owner != NULL)
+        k = tdm_alloc(ev->owner, bytes);
+    else
+        k = env != NULL ? env->alloc(env, bytes) : malloc(bytes);
     if (k == NULL)
         return NULL;
     k->block_bytes = bytes;

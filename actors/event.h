@@ -3,6 +3,10 @@
 #define ACTORS_EVENT_H
 #include "tandem/event.h"
 
+struct tdm_self;
+
+struct tdm_self;
+
 /* What the reader already knows about the event; everything may be left out. Copied. */
 struct event_head {
     const char *source; /* name of the source, ended by NUL */
@@ -19,6 +23,13 @@ struct event_head {
  * Threads: any. Errors: TDM_ENOMEM, TDM_ETOOBIG (4 GiB), TDM_EINVAL another type of message. */
 int event_msg_new(struct tdm_runtime *rt, uint32_t msg_type, const struct event_head *head, const char *json,
                   size_t bytes, struct tdm_msg **ret);
+
+/* The same event outside of a message, wholly in the actor's own memory: for what it keeps longer than a
+ * message lives. It ends with the incarnation, crash or not (its tree, if one was asked for, only by
+ * event_for_actor_free()). NULL is fine to free. */
+int event_for_actor(struct tdm_self *self, const struct event_head *head, const char *json, size_t bytes,
+                    tdm_event **ret);
+void event_for_actor_free(struct tdm_self *self, tdm_event *ev);
 
 /* As given in the head; 0 when it was not. */
 uint32_t event_code(const tdm_event *ev);

@@ -29,7 +29,8 @@ struct tdm_source_ops {
     size_t call_bytes;
 
     /* First thing in each incarnation. `start` is the event that began the call, or the snapshot of an
-     * adopted one. Sets id, caller, exten, answered by tdm_call_set_*(). */
+     * adopted one. Sets number, arguments and whether it is answered by tdm_call_set_*() and its like.
+     * TDM_OK; TDM_IGNORE: the call has gone meanwhile; an error: a crash, restarted like any other. */
     int (*begin)(tdm_call *call, void *mine, tdm_event *start);
     /* Last thing, when the incarnation ends in order. May be NULL. */
     void (*end)(tdm_call *call, void *mine);
@@ -38,11 +39,21 @@ struct tdm_source_ops {
     int (*hangup)(tdm_call *call, void *mine, tdm_ref op, int cause);
     int (*hand_back)(tdm_call *call, void *mine, tdm_ref op, const char *context, const char *exten, int priority);
     int (*move)(tdm_call *call, void *mine, tdm_ref op, const char *app, const char *args);
+    /* A play that loops is several, each with an op of its own. */
     int (*play)(tdm_call *call, void *mine, tdm_ref op, const struct tdm_play_request *req);
     int (*play_stop)(tdm_call *call, void *mine, tdm_ref op); /* of a play; its end is still reported */
-    int (*play_ask)(tdm_call *call, void *mine, tdm_ref op);  /* is it over? ends it if the switch does not know it */
+    /* Is it over? When the switch does not know it (any more): tdm_call_play_ended(). When it does, be it
+     * only queued behind another: tdm_call_play_started(). TDM_OK: the answer comes later. */
+    int (*play_ask)(tdm_call *call, void *mine, tdm_ref op);
     int (*set_var)(tdm_call *call, void *mine, tdm_ref op, const char *name, const char *value);
     int (*get_var)(tdm_call *call, void *mine, tdm_ref op, const char *name);
+
+    /* The call was given up after too many crashes, or could not be given an actor: hang it up, without the
+     * actor it no longer has. Runs in a supervisor or on the reader thread and may only send. May be NULL. */
+    void (*give_up)(struct tdm_source *src, const char *app, const char *id);
+    /* The supervisor of the calls was restarted and all their actors are gone: have the switch asked which
+     * calls live, and start each as adopted. Runs in an actor of the source's subtree. May be NULL. */
+    void (*adopt)(struct tdm_source *src);
 
     /* Each event routed to the call, before any verb or app sees it: translate it into signs. */
     void (*event)(tdm_call *call, void *mine, tdm_event *event);
@@ -50,7 +61,9 @@ struct tdm_source_ops {
     bool (*message)(tdm_call *call, void *mine, struct tdm_msg *msg);
 };
 
-/* Signs from the call half to the verbs. Only inside the functions above. */
+/* Signs from the call half to the verbs. Only inside the functions above. An op nobody waits for any more
+ * is fine. A switch that refuses an op with words of its own gives them to tdm_call_done(), also for a play,
+ * which has then failed. */
 void tdm_call_set_number(tdm_call *call, const char *caller, const char *exten);
 void tdm_call_set_args(tdm_call *call, int argc, const char *const *argv);
 void tdm_call_is_answered(tdm_call *call);
@@ -58,9 +71,10 @@ void tdm_call_digit(tdm_call *call, char digit);
 void tdm_call_play_started(tdm_call *call, tdm_ref op);
 void tdm_call_play_ended(tdm_call *call, tdm_ref op, enum tdm_play_word word);
 void tdm_call_done(tdm_call *call, tdm_ref op, int err, const char *words, const char *value);
-void tdm_call_has_ended(tdm_call *call, int cause);
+void tdm_call_has_ended(tdm_call *call, int cause); /* before or without tdm_source_call_end() */
 /* Route events of an object this call made ("playback", its id) to this call until it ends or the object
- * is let go. Do it before the request is sent: the events may overtake the answer. */
+ * is let go. Do it before the request is sent: the events may overtake the answer. What an earlier
+ * incarnation owned still comes here. Errors: TDM_EEXIST another call owns it, TDM_ETOOBIG, TDM_ENOMEM. */
 int tdm_call_own(tdm_call *call, const char *kind, const char *id);
 void tdm_call_let_go(tdm_call *call, const char *kind, const char *id);
 struct tdm_source *tdm_call_source_of(tdm_call *call);
@@ -79,13 +93,20 @@ void tdm_source_free(struct tdm_source *src); /* after its calls have ended */
 void *tdm_source_self(const struct tdm_source *src);
 const char *tdm_source_name(const struct tdm_source *src);
 
-/* The dynamic supervisor under which calls of this source live: a child of the source's subtree. It asks
- * on_adopt (in the supervisor's restart) for the calls that live. */
+/* The supervisor under which the calls of this source live, one dynamic supervisor for each app known by
+ * now: a child of the source's subtree, before the actors that bring events. It keeps a watch that calls
+ * ops->adopt() after one of them was restarted. `ret` points into the source, which must outlive it.
+ * Errors: TDM_ENOMEM; TDM_EEXIST the second time. */
 int tdm_source_child_spec(struct tdm_source *src, struct tdm_child_spec *ret);
+
+/* Names and ids longer than this are refused with TDM_ETOOBIG and counted. */
+#define TDM_CALL_APP_MAX 64
+#define TDM_CALL_ID_MAX  256
 
 /* A call begins: claim the key, make place and mailbox, start the app. `json` is copied once.
  * TDM_OK; TDM_EEXIST: that key lives already, the event was given to it as an ordinary one and counted;
- * TDM_ENOTFOUND: no such app (counted, logged; the source should hand the call back); TDM_EBUSY, TDM_ENOMEM.
+ * TDM_ENOTFOUND: no such app (counted, logged; the source should hand the call back); TDM_ENOPROC,
+ * TDM_ESHUTDOWN: the calls' supervisor is not up; TDM_EBUSY, TDM_ENOMEM. After an error there is no actor.
  * Threads: the source's reader. Never blocks. */
 int tdm_source_call_start(struct tdm_source *src, const char *app, size_t app_bytes, const char *id, size_t id_bytes,
                           const char *json, size_t json_bytes, bool adopted);
@@ -112,6 +133,6 @@ const struct tdm_app *tdm_app_find(const char *name, size_t bytes);
 /* Sees each event at the moment its actor takes it from the mailbox, before the app does; on any worker.
  * For receipts, the demo and tests. One per process; NULL ends it. */
 typedef void tdm_observer(void *ctx, const char *what, const char *app, const char *id, tdm_event *event);
-void tdm_observe(tdm_observer *fn, void *ctx); /* what: "start", "event", "end", "restart", "exit" */
+void tdm_observe_calls(tdm_observer *fn, void *ctx); /* what: "start", "event", "end", "restart", "exit" */
 
 #endif

@@ -1,0 +1,139 @@
+/* owned.c - what a call owns, and how all its keys come free when it ends.
+ *
+ * Idea:      a playback, a recording, a bridge that a call makes gets a key of its own that leads to the
+ *            call's place. The list in the actor's memory is only to find these keys again.
+ * After a crash the list is gone while the keys still lead to the place, as they should; at the call's end
+ *            they are then looked for in the whole table, which is slow and rare.
+ * Touched by the actor of the call; dispatch_call_lost() by the supervisor that gives it up. */
+#include <string.h>
+
+#include "dispatch.h"
+
+#define SWEEP 32u
+
+TDM_COUNTER(calls_given_up, "tandem_calls_given_up_total",
+            "calls whose actor crashed too often or could not start");
+
+static int object_key(tdm_call *call, struct key *k, const char *kind, const char *id)
+{
+    const struct call_start *start = call->start;
+
+    return key_make(k, call_start_app(start), start->switch_app_bytes, kind, id, strlen(id));
+}
+
+static struct owned **find_owned(tdm_call *call, const struct key *k)
+{
+    struct owned **p = &call->owned;
+
+    while (*p != NULL && ((*p)->bytes != k->bytes || memcmp((*p)->key, k->text, k->bytes) != 0))
+        p = &(*p)->next;
+    return p;
+}
+
+int tdm_call_own(tdm_call *call, const char *kind, const char *id)
+{
+    uint64_t place = tdm_self_place(call->self).id, present = 0;
+    struct owned *o;
+    struct key k;
+    int err = object_key(call, &k, kind, id);
+
+    if (err != TDM_OK)
+        return err;
+    if (*find_owned(call, &k) != NULL)
+        return TDM_OK;
+    o = tdm_alloc(call->self, sizeof *o + k.bytes);
+    if (o == NULL)
+        return TDM_ENOMEM;
+    err = table_add(call->source->objects, k.text, k.bytes, place, &present);
+    if (err == TDM_EEXIST && present == place)
+        err = TDM_OK; /* an earlier incarnation's */
+    if (err != TDM_OK) {
+        tdm_free(call->self, o);
+        return err;
+    }
+    o->bytes = k.bytes;
+    memcpy(o->key, k.text, k.bytes);
+    o->next = call->owned;
+    call->owned = o;
+    return TDM_OK;
+}
+
+void tdm_call_let_go(tdm_call *call, const char *kind, const char *id)
+{
+    struct owned **p, *o;
+    struct key k;
+
+    if (object_key(call, &k, kind, id) != TDM_OK)
+        return;
+    (void)key_forget(call->source, call->source->objects, k.text, k.bytes, tdm_self_place(call->self).id);
+    p = find_owned(call, &k);
+    o = *p;
+    if (o == NULL)
+        return;
+    *p = o->next;
+    tdm_free(call->self, o);
+}
+
+struct sweep {
+    uint64_t place;
+    size_t found;
+    struct key keys[SWEEP];
+};
+
+static void sweep_one(void *ctx, const void *key, size_t bytes, uint64_t place)
+{
+    struct sweep *s = ctx;
+
+    if (place != s->place || s->found == SWEEP || bytes > DISPATCH_KEY_MAX)
+        return;
+    s->keys[s->found].bytes = bytes;
+    memcpy(s->keys[s->found].text, key, bytes);
+    s->found++;
+}
+
+/* After a crash nobody knows any more what the lost incarnation owned: look through all of it. */
+static void sweep_objects(struct tdm_source *src, tdm_place place)
+{
+    struct sweep *s = src->env->alloc(src->env, sizeof *s);
+
+    if (s == NULL)
+        return; /* each goes when an event for it finds nobody */
+    do {
+        s->place = place.id;
+        s->found = 0;
+        table_each(src->objects, sweep_one, s);
+        for (size_t i = 0; i < s->found; i++)
+            (void)key_forget(src, src->objects, s->keys[i].text, s->keys[i].bytes, place.id);
+    } while (s->found == SWEEP);
+    src->env->free(src->env, s, sizeof *s);
+}
+
+void dispatch_call_gone(tdm_call *call, tdm_place place)
+{
+    struct tdm_source *src = call->source;
+    struct key k;
+
+    key_of_call(&k, call->start);
+    (void)key_forget(src, src->calls, k.text, k.bytes, place.id);
+    for (struct owned *o = call->owned; o != NULL; o = o->next)
+        (void)key_forget(src, src->objects, o->key, o->bytes, place.id);
+    if (call->restarts > 0)
+        sweep_objects(src, place);
+}
+
+void dispatch_call_lost(const struct call_start *start, tdm_place place, const char *why)
+{
+    struct tdm_source *src = start->source;
+    struct key k;
+
+    key_of_call(&k, start);
+    dispatch_call_here(start, place);
+    (void)key_forget(src, src->calls, k.text, k.bytes, place.id);
+    sweep_objects(src, place);
+    tdm_count(&calls_given_up, 1);
+    tdm_log_error("call.given_up", "source=%s app=%s id=%s why=%s", src->name,
+                  TDM_LOG_TEXT(call_start_app(start), start->switch_app_bytes),
+                  TDM_LOG_TEXT(call_start_id(start), start->id_bytes), TDM_LOG_TEXT(why, strlen(why)));
+    if (src->cfg.ops->give_up != NULL)
+        src->cfg.ops->give_up(src, call_start_app(start), call_start_id(start));
+}

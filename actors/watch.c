@@ -1,0 +1,91 @@
+/* watch.c - sees the supervisor of an app's calls come back empty, and has the switch asked.
+ *
+ * Idea:      when such a supervisor ends, its calls' actors end with it, while the calls live on in the
+ *            switch. The watch monitors each; after a death it waits until all are there again, then
+ *            ops->adopt() asks the switch which calls live.
+ * Touched by the watch's own actor. Source: supervision.md 14.5. */
+#include <string.h>
+
+#include "dispatch.h"
+#include "tandem/registry.h"
+
+#define AGAIN_NS TDM_MS(20)
+
+struct watch {
+    struct tdm_source *src;
+    tdm_ref *monitors; /* one for each nursery; 0: it is not there */
+    bool lost;         /* one has ended since the switch was asked */
+};
+
+/* False: one is missing still. */
+static bool monitor_all(tdm_self *self, struct watch *w)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < w->src->n_nurseries; i++) {
+        const char *name = w->src->nurseries[i].name;
+        tdm_pid pid = { 0 };
+
+        if (w->monitors[i] == 0)
+            pid = tdm_whereis(w->src->rt, name, strlen(name));
+        if (pid.id != 0)
+            w->monitors[i] = tdm_monitor(self, pid);
+        all = all && w->monitors[i] != 0;
+    }
+    return all;
+}
+
+static int look(tdm_self *self, struct watch *w)
+{
+    if (!monitor_all(self, w))
+        return tdm_timer_start(self, AGAIN_NS) != 0 ? TDM_OK : TDM_ENOMEM;
+    if (w->lost && w->src->cfg.ops->adopt != NULL)
+        w->src->cfg.ops->adopt(w->src);
+    w->lost = false;
+    return TDM_OK;
+}
+
+static int watch_init(tdm_self *self, void *state, const struct tdm_start *start)
+{
+    struct watch *w = state;
+
+    memcpy(&w->src, start->arg, sizeof w->src);
+    w->monitors = tdm_alloc(self, (w->src->n_nurseries + 1) * sizeof *w->monitors);
+    if (w->monitors == NULL)
+        return TDM_ENOMEM;
+    w->lost = start->restarts > 0; /* who knows what went while nobody watched */
+    return look(self, w);
+}
+
+static int watch_handle(tdm_self *self, void *state, struct tdm_msg *msg)
+{
+    struct watch *w = state;
+
+    if (msg->type == TDM_MSG_TIMER)
+        return look(self, w);
+    if (msg->type != TDM_MSG_DOWN)
+        return TDM_OK;
+    for (size_t i = 0; i < w->src->n_nurseries; i++) {
+        if (w->monitors[i] == msg->ref)
+            w->monitors[i] = 0;
+    }
+    if (w->lost)
+        return TDM_OK; /* the timer runs */
+    w->lost = true;
+    return tdm_timer_start(self, AGAIN_NS) != 0 ? TDM_OK : TDM_ENOMEM;
+}
+
+static const struct tdm_behaviour watching = {
+    .name = "calls.watch", .state_bytes = sizeof(struct watch), .init = watch_init, .handle = watch_handle
+};
+
+void watch_spec(struct tdm_source *src, struct tdm_child_spec *ret)
+{
+    src->watch_arg = src;
+    *ret = (struct tdm_child_spec){ .id = "watch",
+                                    .start = { .behaviour = &watching,
+                                               .arg = &src->watch_arg,
+                                               .arg_bytes = sizeof src->watch_arg,
+                                               .tag = src->name },
+                                    .restart = TDM_PERMANENT };
+}
