@@ -2,7 +2,7 @@
  *
  * Idea:      one request at a time. While its answer is awaited the parser is paused and the connection is
  *            not read, so pipelined requests wait in order where they are and nothing has to be sorted.
- * Answers:   may come from any thread, once: the slot's `answer` word holds the connection's generation and
+ * Answers:   may come from any thread, once: the handle's `answer` word holds the connection's generation and
  *            what the answer must look like; who exchanges it for zero may answer. So the bytes are made by
  *            the actor that answers, not by the loop.
  * Refusals:  400 not HTTP, 413 body, 426 WebSocket version, 431 headers, 503 nobody takes it. All end the
@@ -58,9 +58,9 @@ static void leave(struct http_peer *p)
     tdm_msg_free(loop->rt, p->held);
     p->held = NULL;
     unlink_peer(p);
-    if (p->slot != NULL)
-        slots_give(&loop->slots, p->slot);
-    p->slot = NULL;
+    if (p->handle != NULL)
+        handles_give(&loop->handles, p->handle);
+    p->handle = NULL;
 }
 
 void http_peer_end(struct http_peer *p, enum tcp_how how)
@@ -80,7 +80,7 @@ static void peer_free(struct tdm_env *env, struct http_peer *p)
 static void tell_gone(struct http_peer *p)
 {
     struct loop *loop = p->tcp->loop;
-    tdm_conn conn = slot_conn(p->slot);
+    tdm_conn conn = handle_conn(p->handle);
     struct tdm_msg *msg = tdm_msg_copy(loop->rt, TDM_MSG_CONN_GONE, &conn, sizeof conn);
 
     if (msg != NULL)
@@ -222,7 +222,7 @@ static struct tdm_msg *make_request(struct http_peer *p)
         return NULL;
     r = tdm_msg_data(msg);
     to = (char *)(r + 1);
-    *r = (struct tdm_http_request){ .conn = slot_conn(p->slot), .keep_alive = p->keep_alive };
+    *r = (struct tdm_http_request){ .conn = handle_conn(p->handle), .keep_alive = p->keep_alive };
     r->method = pack(&to, method, strlen(method));
     r->path = pack(&to, url, path);
     r->query = pack(&to, url + path + (query > 0), query - (query > 0));
@@ -244,7 +244,8 @@ static void allow_answer(struct http_peer *p)
     bits |= !p->keep_alive ? ANSWER_CLOSE : parser->http_minor == 0 ? ANSWER_HTTP10 : 0;
     bits |= parser->upgrade ? ANSWER_UPGRADE : 0;
     /* release: partner of http_answer_claim(); the request's message orders the rest. */
-    atomic_store_explicit(&p->slot->answer, slot_conn(p->slot).id >> 32 << 32 | bits, memory_order_release);
+    atomic_store_explicit(&p->handle->answer, handle_conn(p->handle).id >> 32 << 32 | bits,
+                          memory_order_release);
 }
 
 /* Returns TDM_OK, or what the send said: TDM_EFULL keeps the message for later. */
@@ -351,13 +352,13 @@ void http_peer_new(struct tdm_http_server *s, int fd)
     s->peers = p;
     s->peer_count++;
     p->tcp->write_timeout_ms = s->cfg.idle_ms;
-    if (slots_take(&loop->slots, loop->env, &conn) != TDM_OK) {
+    if (handles_take(&loop->handles, loop->env, &conn) != TDM_OK) {
         http_peer_end(p, TCP_ABORT);
         return;
     }
-    p->slot = slots_find(&loop->slots, conn);
-    p->slot->kind = SLOT_HTTP;
-    p->slot->owner = p;
+    p->handle = handles_find(&loop->handles, conn);
+    p->handle->kind = HANDLE_HTTP;
+    p->handle->owner = p;
     loop_timer_set(loop, &p->timer, s->cfg.idle_ms, idle_over);
 }
 
@@ -365,31 +366,31 @@ void http_peer_new(struct tdm_http_server *s, int fd)
 
 int http_answer_claim(struct loop *loop, tdm_conn conn, bool upgrade)
 {
-    struct slot *slot = slots_find(&loop->slots, conn);
+    struct handle *handle = handles_find(&loop->handles, conn);
     uint64_t generation = conn.id >> 32 << 32, word;
 
-    if (slot == NULL)
+    if (handle == NULL)
         return TDM_ENOPROC;
     /* acquire: partner of allow_answer(). */
-    word = atomic_load_explicit(&slot->answer, memory_order_acquire);
+    word = atomic_load_explicit(&handle->answer, memory_order_acquire);
     do {
         if (word >> 32 << 32 != generation || (uint32_t)word == 0)
             return TDM_ESTATE;
         if (upgrade && (word & ANSWER_UPGRADE) == 0)
             return TDM_ESTATE;
-    } while (!atomic_compare_exchange_weak_explicit(&slot->answer, &word, generation, memory_order_acq_rel,
+    } while (!atomic_compare_exchange_weak_explicit(&handle->answer, &word, generation, memory_order_acq_rel,
                                                     memory_order_acquire));
     return (int)(uint32_t)word;
 }
 
 void http_answer_unclaim(struct loop *loop, tdm_conn conn, int bits)
 {
-    struct slot *slot = slots_find(&loop->slots, conn);
+    struct handle *handle = handles_find(&loop->handles, conn);
     uint64_t empty = conn.id >> 32 << 32;
 
     /* release: as allow_answer(). A compare, because the connection may be another one by now. */
-    if (slot != NULL)
-        atomic_compare_exchange_strong_explicit(&slot->answer, &empty, empty | (uint32_t)bits,
+    if (handle != NULL)
+        atomic_compare_exchange_strong_explicit(&handle->answer, &empty, empty | (uint32_t)bits,
                                                 memory_order_release, memory_order_relaxed);
 }
 
@@ -410,8 +411,8 @@ static void answered(struct http_peer *p)
 static void run_respond(struct loop *loop, struct loop_cmd *cmd)
 {
     struct out *o = (struct out *)cmd;
-    struct slot *slot = slots_find(&loop->slots, o->conn);
-    struct http_peer *p = slot != NULL && slot->kind == SLOT_HTTP ? slot->owner : NULL;
+    struct handle *handle = handles_find(&loop->handles, o->conn);
+    struct http_peer *p = handle != NULL && handle->kind == HANDLE_HTTP ? handle->owner : NULL;
 
     if (p == NULL || !p->answering) {
         out_free(loop, o);
@@ -485,8 +486,8 @@ int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const ch
 void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
 {
     struct tcp *t = p->tcp;
-    struct slot *slot = p->slot;
-    struct ws *w = ws_new(t->loop, slot, cfg);
+    struct handle *handle = p->handle;
+    struct ws *w = ws_new(t->loop, handle, cfg);
     char accept[29], text[512];
     int n;
 
@@ -501,11 +502,11 @@ void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
         refuse(p, 503);
         return;
     }
-    p->slot = NULL; /* the WebSocket's from here on, and with it the handle */
+    p->handle = NULL; /* the WebSocket's from here on, and with it the handle */
     leave(p);
     peer_free(t->loop->env, p);
-    slot->kind = SLOT_WS;
-    slot->owner = w;
+    handle->kind = HANDLE_WS;
+    handle->owner = w;
     w->decoder.from_client = true;
     t->hold_eof = false;
     t->write_timeout_ms = cfg->write_timeout_ms;

@@ -32,7 +32,7 @@ struct http_peer {
     struct http_head head; /* first: parser.data is this */
     struct tdm_http_server *server;
     struct tcp *tcp;
-    struct slot *slot;
+    struct handle *handle;
     struct bytes body;
     struct tdm_msg *held;    /* a request that the owner's mailbox did not take yet */
     uint32_t held_ms;        /* how long it has waited */

@@ -19,7 +19,7 @@
  *              the two sees the other (Dekker): either the loop finds the command or the sender finds
  *              awake == 0 and wakes. Only the sender that found the inbox empty looks: the others came
  *              after a push whose sender does. On the loop's own thread awake is always 1: no wake.
- *   slots      see slots.h. A handle found live by a sender may be stale when its command runs; the
+ *   handles    see handles.h. A tdm_conn found live by a sender may be stale when its command runs; the
  *              command finds out again on the loop.
  *   unsent     the sender adds before it posts, the buffer takes back when it dies (tcp.c). It is a
  *              limit, not a lock: relaxed is enough, and two senders may overshoot by one message each.
@@ -49,7 +49,7 @@ int loop_new(struct loop **ret, struct tdm_runtime *rt, struct tdm_env *env)
     memset(loop, 0, sizeof *loop);
     loop->rt = rt;
     loop->env = env;
-    slots_init(&loop->slots);
+    handles_init(&loop->handles);
     atomic_init(&loop->awake, 1);
     loop->now_ns = env->now_ns(env);
     loop->rx = env->alloc(env, LOOP_RX_BYTES + LOOP_RX_SLACK);
@@ -240,7 +240,7 @@ void loop_free(struct loop *loop)
         env->free(env, loop->rx, LOOP_RX_BYTES + LOOP_RX_SLACK);
     if (loop->plain != NULL)
         env->free(env, loop->plain, LOOP_RX_BYTES + LOOP_RX_SLACK);
-    slots_fini(&loop->slots, env);
+    handles_fini(&loop->handles, env);
     env->free(env, loop, sizeof *loop);
 }
 

@@ -3,7 +3,7 @@
 #define RUNTIME_IO_LOOP_H
 #include <stdatomic.h>
 
-#include "io/slots.h"
+#include "io/handles.h"
 #include "io/timers.h"
 #include "tandem/env.h"
 #include "tandem/http.h"
@@ -37,7 +37,7 @@ struct loop {
     struct tdm_poller *poller;
     char *rx;    /* what was just read; LOOP_RX_BYTES + LOOP_RX_SLACK */
     char *plain; /* the same after decryption; made when TLS is first used */
-    struct slots slots;
+    struct handles handles;
     /* written by any thread */
     char apart_[64];
     _Atomic(struct loop_cmd *) inbox; /* newest first */

@@ -191,8 +191,8 @@ void out_free(struct loop *loop, struct out *o)
     if (o == NULL)
         return;
     /* relaxed: see "unsent" in loop.c. */
-    if (o->slot != NULL)
-        atomic_fetch_sub_explicit(&o->slot->unsent, (int64_t)o->charged, memory_order_relaxed);
+    if (o->handle != NULL)
+        atomic_fetch_sub_explicit(&o->handle->unsent, (int64_t)o->charged, memory_order_relaxed);
     loop_cmd_free(loop, &o->cmd);
 }
 
@@ -221,9 +221,9 @@ static int enqueue_ciphertext(struct tcp *t, struct out *cause)
         return TDM_ENOMEM;
     o->end = tls_take_out(t->tls, o->data, n);
     if (cause != NULL) {
-        o->slot = cause->slot;
+        o->handle = cause->handle;
         o->charged = cause->charged;
-        cause->slot = NULL;
+        cause->handle = NULL;
     }
     enqueue(t, o);
     return TDM_OK;

@@ -14,8 +14,8 @@ struct connect;
 struct out {
     struct loop_cmd cmd;
     struct out *next;
-    tdm_conn conn;     /* for whom, when it comes through the inbox */
-    struct slot *slot; /* whose `unsent` it is charged to, or NULL */
+    tdm_conn conn;         /* for whom, when it comes through the inbox */
+    struct handle *handle; /* whose `unsent` it is charged to, or NULL */
     size_t charged;
     size_t at, end; /* data[at..end) is left */
     size_t head;    /* of an answer: where its body begins */

@@ -23,14 +23,15 @@ static void run_connect(struct loop *loop, struct loop_cmd *cmd)
 {
     struct connect_cmd *c = (struct connect_cmd *)cmd;
 
-    c->ws->slot->kind = SLOT_WS;
-    c->ws->slot->owner = c->ws;
+    c->ws->handle->kind = HANDLE_WS;
+    c->ws->handle->owner = c->ws;
     ws_client_start(c->ws, c->handshake);
     loop_cmd_free(loop, cmd);
 }
 
 /* Everything that can fail, before anything is handed over. */
-static int prepare(struct loop *loop, const struct tdm_ws_cfg *cfg, struct connect_cmd *c, struct slot **slot)
+static int prepare(struct loop *loop, const struct tdm_ws_cfg *cfg, struct connect_cmd *c,
+                   struct handle **handle)
 {
     struct tdm_ws_accept_cfg common = { .owner = cfg->owner,
                                         .tap = cfg->tap,
@@ -43,13 +44,13 @@ static int prepare(struct loop *loop, const struct tdm_ws_cfg *cfg, struct conne
     int err = ws_handshake_new(&c->handshake, loop, cfg);
 
     if (err == TDM_OK)
-        err = slots_take(&loop->slots, loop->env, &conn);
+        err = handles_take(&loop->handles, loop->env, &conn);
     if (err != TDM_OK)
         return err;
-    *slot = slots_find(&loop->slots, conn);
+    *handle = handles_find(&loop->handles, conn);
     /* relaxed: the handle is not known to anyone yet. */
-    atomic_store_explicit(&(*slot)->client, 1, memory_order_relaxed);
-    c->ws = ws_new(loop, *slot, &common);
+    atomic_store_explicit(&(*handle)->client, 1, memory_order_relaxed);
+    c->ws = ws_new(loop, *handle, &common);
     if (c->ws == NULL)
         return TDM_ENOMEM;
     c->ws->client = true;
@@ -59,7 +60,7 @@ static int prepare(struct loop *loop, const struct tdm_ws_cfg *cfg, struct conne
 int tdm_ws_connect(struct tdm_runtime *rt, const struct tdm_ws_cfg *cfg, tdm_conn *ret)
 {
     struct connect_cmd *c;
-    struct slot *slot = NULL;
+    struct handle *handle = NULL;
     struct loop *loop;
     int err = loop_of(rt, &loop);
 
@@ -70,15 +71,15 @@ int tdm_ws_connect(struct tdm_runtime *rt, const struct tdm_ws_cfg *cfg, tdm_con
         return TDM_ENOMEM;
     c->ws = NULL;
     c->handshake = NULL;
-    err = prepare(loop, cfg, c, &slot);
+    err = prepare(loop, cfg, c, &handle);
     if (err != TDM_OK)
         goto fail;
-    *ret = slot_conn(slot);
+    *ret = handle_conn(handle);
     loop_post(loop, &c->cmd);
     return TDM_OK;
 fail:
-    if (slot != NULL)
-        slots_give(&loop->slots, slot);
+    if (handle != NULL)
+        handles_give(&loop->handles, handle);
     ws_handshake_free(c->handshake);
     loop_cmd_free(loop, &c->cmd);
     return err;
@@ -96,10 +97,10 @@ struct accept_cmd {
 static void run_accept(struct loop *loop, struct loop_cmd *cmd)
 {
     struct accept_cmd *a = (struct accept_cmd *)cmd;
-    struct slot *slot = slots_find(&loop->slots, a->conn);
+    struct handle *handle = handles_find(&loop->handles, a->conn);
 
-    if (slot != NULL && slot->kind == SLOT_HTTP)
-        http_peer_upgrade(slot->owner, &a->cfg);
+    if (handle != NULL && handle->kind == HANDLE_HTTP)
+        http_peer_upgrade(handle->owner, &a->cfg);
     loop_cmd_free(loop, cmd);
 }
 
@@ -134,9 +135,9 @@ int tdm_ws_accept(struct tdm_runtime *rt, tdm_conn conn, const struct tdm_ws_acc
 
 static struct ws *find(struct loop *loop, tdm_conn conn)
 {
-    struct slot *slot = slots_find(&loop->slots, conn);
+    struct handle *handle = handles_find(&loop->handles, conn);
 
-    return slot != NULL && slot->kind == SLOT_WS ? slot->owner : NULL;
+    return handle != NULL && handle->kind == HANDLE_WS ? handle->owner : NULL;
 }
 
 static void run_send(struct loop *loop, struct loop_cmd *cmd)
@@ -151,45 +152,45 @@ static void run_send(struct loop *loop, struct loop_cmd *cmd)
 }
 
 /* Charge the bytes to the connection, so that one that does not drain refuses more. */
-static int charge(struct slot *slot, struct out *o)
+static int charge(struct handle *handle, struct out *o)
 {
     size_t n = o->end - o->at;
     /* relaxed, both: see "unsent" in loop.c. */
-    int64_t max = atomic_load_explicit(&slot->unsent_max, memory_order_relaxed);
-    int64_t before = atomic_fetch_add_explicit(&slot->unsent, (int64_t)n, memory_order_relaxed);
+    int64_t max = atomic_load_explicit(&handle->unsent_max, memory_order_relaxed);
+    int64_t before = atomic_fetch_add_explicit(&handle->unsent, (int64_t)n, memory_order_relaxed);
 
     if (before > 0 && before + (int64_t)n > max) {
-        atomic_fetch_sub_explicit(&slot->unsent, (int64_t)n, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&handle->unsent, (int64_t)n, memory_order_relaxed);
         return TDM_EFULL;
     }
-    o->slot = slot;
+    o->handle = handle;
     o->charged = n;
     return TDM_OK;
 }
 
 static int send_bytes(struct tdm_runtime *rt, tdm_conn conn, const void *p, size_t n, bool raw)
 {
-    struct slot *slot;
+    struct handle *handle;
     struct loop *loop;
     struct out *o;
     int err = loop_of(rt, &loop);
 
     if (err < 0)
         return err;
-    slot = slots_find(&loop->slots, conn);
-    if (slot == NULL)
+    handle = handles_find(&loop->handles, conn);
+    if (handle == NULL)
         return TDM_ENOPROC;
     /* relaxed: fixed before the handle was given out. */
     if (raw)
         o = out_new(loop, n);
     else
-        o = ws_frame_new(loop, atomic_load_explicit(&slot->client, memory_order_relaxed) != 0, WS_OP_TEXT, p,
-                         n);
+        o = ws_frame_new(loop, atomic_load_explicit(&handle->client, memory_order_relaxed) != 0, WS_OP_TEXT,
+                         p, n);
     if (o == NULL)
         return TDM_ENOMEM;
     if (raw && n > 0)
         memcpy(o->data, p, n);
-    err = charge(slot, o);
+    err = charge(handle, o);
     if (err != TDM_OK) {
         out_free(loop, o);
         return err;
@@ -245,7 +246,7 @@ static int post_act(struct tdm_runtime *rt, tdm_conn conn, enum act act, uint16_
 
     if (err < 0)
         return err;
-    if (slots_find(&loop->slots, conn) == NULL)
+    if (handles_find(&loop->handles, conn) == NULL)
         return TDM_ENOPROC;
     a = loop_cmd_new(loop, run_act, sizeof *a);
     if (a == NULL)

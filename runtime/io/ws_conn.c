@@ -26,7 +26,7 @@ static struct ws *of_timer(struct loop_timer *timer)
     return (struct ws *)((char *)timer - offsetof(struct ws, timer));
 }
 
-struct ws *ws_new(struct loop *loop, struct slot *slot, const struct tdm_ws_accept_cfg *cfg)
+struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_accept_cfg *cfg)
 {
     struct ws *w = loop->env->alloc(loop->env, sizeof *w);
 
@@ -34,7 +34,7 @@ struct ws *ws_new(struct loop *loop, struct slot *slot, const struct tdm_ws_acce
         return NULL;
     memset(w, 0, sizeof *w);
     w->loop = loop;
-    w->slot = slot;
+    w->handle = handle;
     w->owner = cfg->owner;
     w->tap = cfg->tap;
     w->tap_ctx = cfg->tap_ctx;
@@ -43,7 +43,7 @@ struct ws *ws_new(struct loop *loop, struct slot *slot, const struct tdm_ws_acce
     w->decoder.env = loop->env;
     w->decoder.message_max = DEFAULT(cfg->message_max, 16u << 20);
     /* relaxed: read by senders as a limit only. */
-    atomic_store_explicit(&slot->unsent_max, DEFAULT(cfg->unsent_max, 4u << 20), memory_order_relaxed);
+    atomic_store_explicit(&handle->unsent_max, DEFAULT(cfg->unsent_max, 4u << 20), memory_order_relaxed);
     return w;
 }
 
@@ -91,7 +91,7 @@ static void tell_state(struct ws *w, uint32_t type, const struct tdm_ws_state *s
 
 void ws_begin(struct ws *w, struct tcp *tcp)
 {
-    struct tdm_ws_state open = { .conn = slot_conn(w->slot) };
+    struct tdm_ws_state open = { .conn = handle_conn(w->handle) };
 
     w->tcp = tcp;
     w->phase = WS_LIVE;
@@ -114,14 +114,14 @@ void ws_finish(struct ws *w, int err, int http_status, unsigned code, const char
     if (w->phase == WS_OVER)
         return;
     w->phase = WS_OVER;
-    closed.conn = slot_conn(w->slot);
+    closed.conn = handle_conn(w->handle);
     if (text != NULL)
         strncat(closed.text, text, sizeof closed.text - 1);
     loop_timer_clear(w->loop, &w->timer);
     loop_timer_clear(w->loop, &w->held_timer);
     tdm_msg_free(w->loop->rt, w->held); /* the owner was not keeping up; it learns of the end */
     w->held = NULL;
-    slots_give(&w->loop->slots, w->slot);
+    handles_give(&w->loop->handles, w->handle);
     tell_state(w, TDM_MSG_WS_CLOSED, &closed);
     if (w->tcp != NULL)
         tcp_end(w->tcp, how);
@@ -161,7 +161,7 @@ static bool send_to_owner(struct ws *w, const struct ws_event *ev)
         return false;
     }
     d = tdm_msg_data(msg);
-    d->conn = slot_conn(w->slot);
+    d->conn = handle_conn(w->handle);
     d->bytes = (uint32_t)ev->bytes;
     memcpy(d->data, ev->data, ev->bytes);
     d->data[ev->bytes] = '\0';
@@ -326,7 +326,7 @@ static bool act_on(struct ws *w, const struct ws_event *ev)
     case WS_GOT_BINARY:
         if (w->tap == NULL)
             return send_to_owner(w, ev);
-        if (w->tap(w->tap_ctx, slot_conn(w->slot), ev->got == WS_GOT_TEXT, ev->data, ev->bytes))
+        if (w->tap(w->tap_ctx, handle_conn(w->handle), ev->got == WS_GOT_TEXT, ev->data, ev->bytes))
             return true;
         put_close(w, WS_PROTOCOL, "", 0);
         ws_finish(w, TDM_EPROTO, 0, WS_PROTOCOL, "refused by the receiver", TCP_LINGER);

@@ -18,7 +18,7 @@ enum ws_phase {
 struct ws {
     struct loop *loop;
     struct tcp *tcp; /* NULL before a client begins and after the end */
-    struct slot *slot;
+    struct handle *handle;
     enum ws_phase phase;
     bool client;
     bool paused_by_owner;
@@ -36,7 +36,7 @@ struct ws {
     struct ws_handshake *handshake;      /* while connecting */
 };
 
-struct ws *ws_new(struct loop *loop, struct slot *slot, const struct tdm_ws_accept_cfg *cfg);
+struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_accept_cfg *cfg);
 void ws_free(struct ws *w); /* NULL is fine */
 
 /* The handshake is done: from here on `tcp` carries frames. Tells OPEN. */

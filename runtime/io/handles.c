@@ -1,43 +1,43 @@
-/* slots.c - handles to connections (see slots.h). */
-#include "io/slots.h"
+/* handles.c - handles to connections (see handles.h). */
+#include "io/handles.h"
 
 #include <string.h>
 
 #include "tandem/err.h"
 
-void slots_init(struct slots *t)
+void handles_init(struct handles *t)
 {
     memset(t, 0, sizeof *t);
     pthread_mutex_init(&t->lock, NULL);
 }
 
-void slots_fini(struct slots *t, struct tdm_env *env)
+void handles_fini(struct handles *t, struct tdm_env *env)
 {
     for (uint32_t i = 0; i < t->chunks; i++)
-        env->free(env, t->chunk[i], sizeof(struct slot) * SLOTS_CHUNK);
+        env->free(env, t->chunk[i], sizeof(struct handle) * HANDLES_CHUNK);
     pthread_mutex_destroy(&t->lock);
 }
 
 /* One more chunk. Allocated before the lock is taken, because an allocator may be the embedder's. */
-static int grow(struct slots *t, struct tdm_env *env)
+static int grow(struct handles *t, struct tdm_env *env)
 {
-    size_t bytes = sizeof(struct slot) * SLOTS_CHUNK;
-    struct slot *fresh = env->alloc(env, bytes);
+    size_t bytes = sizeof(struct handle) * HANDLES_CHUNK;
+    struct handle *fresh = env->alloc(env, bytes);
     int err = TDM_OK;
 
     if (fresh == NULL)
         return TDM_ENOMEM;
     memset(fresh, 0, bytes);
     pthread_mutex_lock(&t->lock);
-    if (t->free == NULL && t->chunks == SLOTS_CHUNKS)
+    if (t->free == NULL && t->chunks == HANDLES_CHUNKS)
         err = TDM_EBUSY;
     if (t->free == NULL && err == TDM_OK) {
-        for (uint32_t i = SLOTS_CHUNK; i-- > 0;) {
-            fresh[i].index = t->chunks * SLOTS_CHUNK + i;
+        for (uint32_t i = HANDLES_CHUNK; i-- > 0;) {
+            fresh[i].index = t->chunks * HANDLES_CHUNK + i;
             fresh[i].next_free = t->free;
             t->free = &fresh[i];
         }
-        /* release: whoever finds the chunk (slots_find's acquire) finds it filled in. */
+        /* release: whoever finds the chunk (handles_find's acquire) finds it filled in. */
         atomic_store_explicit(&t->chunk[t->chunks++], fresh, memory_order_release);
         fresh = NULL;
     }
@@ -47,9 +47,9 @@ static int grow(struct slots *t, struct tdm_env *env)
     return err;
 }
 
-int slots_take(struct slots *t, struct tdm_env *env, tdm_conn *ret)
+int handles_take(struct handles *t, struct tdm_env *env, tdm_conn *ret)
 {
-    struct slot *s;
+    struct handle *s;
     int err;
 
     for (;;) {
@@ -67,17 +67,17 @@ int slots_take(struct slots *t, struct tdm_env *env, tdm_conn *ret)
     atomic_store_explicit(&s->answer, 0, memory_order_relaxed);
     atomic_store_explicit(&s->client, 0, memory_order_relaxed);
     atomic_store_explicit(&s->unsent_max, 0, memory_order_relaxed);
-    /* release: the words above are seen by whoever sees the new generation (slots_find). */
+    /* release: the words above are seen by whoever sees the new generation (handles_find). */
     atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
-    *ret = slot_conn(s);
+    *ret = handle_conn(s);
     return TDM_OK;
 }
 
-void slots_give(struct slots *t, struct slot *s)
+void handles_give(struct handles *t, struct handle *s)
 {
     s->owner = NULL;
-    s->kind = SLOT_FREE;
-    /* release: pairs with slots_find's acquire; nothing is passed on, the handle just turns stale. */
+    s->kind = HANDLE_FREE;
+    /* release: pairs with handles_find's acquire; nothing is passed on, the handle just turns stale. */
     atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
     pthread_mutex_lock(&t->lock);
     s->next_free = t->free;
@@ -85,24 +85,24 @@ void slots_give(struct slots *t, struct slot *s)
     pthread_mutex_unlock(&t->lock);
 }
 
-struct slot *slots_find(struct slots *t, tdm_conn conn)
+struct handle *handles_find(struct handles *t, tdm_conn conn)
 {
     uint32_t index = (uint32_t)conn.id, generation = (uint32_t)(conn.id >> 32);
-    struct slot *chunk;
+    struct handle *chunk;
 
-    if (generation % 2 == 0 || index / SLOTS_CHUNK >= SLOTS_CHUNKS)
+    if (generation % 2 == 0 || index / HANDLES_CHUNK >= HANDLES_CHUNKS)
         return NULL;
-    /* acquire, twice: the chunk's contents (grow), the slot's words (slots_take). */
-    chunk = atomic_load_explicit(&t->chunk[index / SLOTS_CHUNK], memory_order_acquire);
+    /* acquire, twice: the chunk's contents (grow), the handle's words (handles_take). */
+    chunk = atomic_load_explicit(&t->chunk[index / HANDLES_CHUNK], memory_order_acquire);
     if (chunk == NULL)
         return NULL;
-    chunk += index % SLOTS_CHUNK;
+    chunk += index % HANDLES_CHUNK;
     return atomic_load_explicit(&chunk->generation, memory_order_acquire) == generation ? chunk : NULL;
 }
 
-tdm_conn slot_conn(const struct slot *s)
+tdm_conn handle_conn(const struct handle *s)
 {
-    /* relaxed: called by the slot's taker or by the loop, which saw the generation through the inbox. */
+    /* relaxed: called by the handle's taker or by the loop, which saw the generation through the inbox. */
     uint64_t generation = atomic_load_explicit(&s->generation, memory_order_relaxed);
     return (tdm_conn){ .id = generation << 32 | s->index };
 }
