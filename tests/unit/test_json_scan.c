@@ -253,11 +253,13 @@ Test(json_scan, values_nest_2048_deep_and_not_deeper)
     } shapes[] = {
         { "[", "", "]" }, { "[", "1", "]" }, { "{\"a\":", "{}", "}" }, { "[{\"a\":", "[]", "}]" }
     };
+    static const int depths[] = { 1, 2, 63, 64, 65, 128, 1023, 1024, 1025, 2046, 2047, 2048, 2049, 2050 };
     char *text = malloc(20000);
 
     cr_assert(ne(ptr, text, NULL));
     for (size_t i = 0; i < 4; i++)
-        for (int depth = 1; depth < 2100; depth += depth < 1020 ? 509 : depth < 2040 ? 511 : 1) {
+        for (size_t k = 0; k < sizeof depths / sizeof depths[0]; k++) {
+            const int depth = depths[k];
             size_t bytes = 0;
 
             for (int d = 0; d < depth; d++)
