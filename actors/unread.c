@@ -80,12 +80,12 @@ int tdm_next_event(tdm_call *call, uint64_t timeout_ns, tdm_event **ret)
     while ((ready = event_ready(call)) == 0) {
         now = tdm_now_ns(call->self);
         err = tdm_receive(call->self, until == TDM_FOREVER ? until : until > now ? until - now : 0, &msg);
-        if (err == TDM_ETIMEOUT)
-            return err;
         if (err == TDM_OK)
             call_feed(call, msg);
-        else
+        else if (err == TDM_ESTOP)
             call_stop(call);
+        else
+            return err;
     }
     if (ready < 0)
         return ready;
