@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { APP_BYTES = 73, HTTP_BODY_MAX = 256 * 1024 * 1024, CONN_SHUTDOWN_MS = 2000 };
+enum { APP_BYTES = TDM_CALL_APP_MAX, HTTP_BODY_MAX = 256 * 1024 * 1024, CONN_SHUTDOWN_MS = 2000 };
 
 static struct {
     pthread_mutex_t lock;
@@ -30,7 +30,7 @@ static struct {
 static const char *app_fault(const char *app)
 {
     if (app[0] == '\0' || strlen(app) > APP_BYTES)
-        return "apps: each name has 1 to 73 bytes";
+        return "apps: each name has 1 to 64 bytes";
     return strchr(app, ',') != NULL ? "apps: a name may not contain a comma" : NULL;
 }
 

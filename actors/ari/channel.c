@@ -449,7 +449,7 @@ static void take_args(tdm_call *call, tdm_event *start)
     const int count = tdm_event_count(start, "args");
     int argc = 0;
 
-    for (char path[16]; argc < count && argc < MOST; argc++) {
+    for (char path[24]; argc < count && argc < MOST; argc++) {
         snprintf(path, sizeof path, "args.%d", argc);
         argv[argc] = tdm_event_str(start, path);
         if (argv[argc] == NULL)

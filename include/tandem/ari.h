@@ -29,7 +29,7 @@ struct tdm_ari_cfg {
     const char *prefix; /* of http.conf, "/asterisk"; default none */
     struct tdm_tls_cfg tls;
     const char *user, *password; /* of ari.conf; required; never logged */
-    const char *const *apps; /* Stasis apps, NULL at the end; at least one; up to 73 bytes each, no comma */
+    const char *const *apps; /* Stasis apps, NULL at the end; at least one; up to 64 bytes each, no comma */
     bool subscribe_all;      /* events of all channels, bridges, endpoints and devices, not only of ours */
     uint32_t connections;    /* HTTP connections at most, besides the WebSocket; default 8. The server
                               * allows 100 of both together (http.conf, sessionlimit) */
