@@ -228,6 +228,7 @@ static const struct tdm_config_field program_fields[] = {
       .count_offset = AT(n_sources),
       .of = &source_schema,
       .check = check_name,
+      .min = 1,
       .max = 100,
       .required = true },
     { .key = "router", .type = TDM_CONFIG_STRUCT, .of = &router_schema },

@@ -99,8 +99,8 @@ Test(program_config, the_smallest_file_has_one_source)
     done();
     refused(
         "stop: { drain: 1s }\n",
-        "t.yaml:1:1: sources: is missing; it must be a map of keys and values (allowed: 0 to 100 entries)\n");
-    refused("sources: {}\n", "t.yaml:1:10: sources: must not be empty\n");
+        "t.yaml:1:1: sources: is missing; it must be a map of keys and values (allowed: 1 to 100 entries)\n");
+    refused("sources: {}\n", "t.yaml:1:10: sources: has 0 entries (allowed: 1 to 100 entries)\n");
 }
 
 Test(program_config, apps_must_be_known_to_the_program)
