@@ -57,6 +57,9 @@ struct tdm_env {
                         void (*fn)(void *arg), void *arg);
     void (*thread_join)(struct tdm_env *env, struct tdm_thread *t);
 
+    /* Which thread (or coroutine) this is; NULL: the OS's own identity will do. */
+    uint64_t (*thread_identity)(struct tdm_env *env);
+
     /* Wait for an unpark or the deadline (absolute, now_ns; TDM_FOREVER). May return early.
      * unpark: threads any; never blocks. */
     void (*park)(struct tdm_env *env, struct tdm_parker *p, uint64_t deadline_ns);
@@ -115,5 +118,18 @@ void tdm_env_sim_step_wall(struct tdm_env *env, int64_t ns);
 /* Make allocation number `nth` from now (1 is the next) fail, once or from there on;
  * 0 ends it. Returns how many allocations there have been since the last call. */
 uint64_t tdm_env_sim_fail_alloc(struct tdm_env *env, uint64_t nth, bool from_there_on);
+
+/* The simulated network. Any name resolves to this machine, except those that end in ".invalid".
+ *
+ * tdm_env_sim_fail_sock: make socket call number `nth` from now (1 is the next) fail with `err`, a negated
+ * errno; 0 ends it. Returns how many calls there have been since the last time.
+ * tdm_env_sim_net_cut: reset all connections to `port`, at both ends; 0: all there are.
+ * tdm_env_sim_net_freeze: nothing arrives across connections to `port`, and nobody is told, until it thaws.
+ * At most 8 ports at a time.
+ * tdm_env_sim_net_delay: how long bytes may be under way; default one millisecond, 0: they arrive at once. */
+uint64_t tdm_env_sim_fail_sock(struct tdm_env *env, uint64_t nth, int err);
+void tdm_env_sim_net_cut(struct tdm_env *env, uint16_t port);
+void tdm_env_sim_net_freeze(struct tdm_env *env, uint16_t port, bool freeze);
+void tdm_env_sim_net_delay(struct tdm_env *env, uint64_t max_ns);
 
 #endif
