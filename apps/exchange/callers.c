@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define PLACED_AT_ONCE 64
+
 /* ---- one call -------------------------------------------------------------------------------------- */
 
 static const struct ex_plan *plan_draw(struct ex_model *m)
@@ -140,7 +142,11 @@ static void place_due(struct ex_model *m, void *unused)
     static const struct ex_call anyone = { .exten = NULL };
 
     (void)unused;
-    while (m->counters.placed < m->cfg.calls && m->counters.live < m->cfg.at_once) {
+    for (uint32_t n = 0; m->counters.placed < m->cfg.calls && m->counters.live < m->cfg.at_once; n++) {
+        if (n == PLACED_AT_ONCE) { /* others want their turn */
+            ex_later(m, &m->call_timer, 0, place_due, NULL);
+            return;
+        }
         if (m->cfg.rate > 0) {
             uint64_t due = m->begun_ns + (uint64_t)((double)m->counters.placed * 1e9 / m->cfg.rate);
             if (due > m->now_ns) {
@@ -365,4 +371,19 @@ int ex_model_hang_up(struct ex_model *m, const char *channel)
         return TDM_ENOTFOUND;
     caller_leaves(m, ch);
     return TDM_OK;
+}
+
+void ex_model_finish(struct ex_model *m)
+{
+    struct ex_channel *next;
+
+    m->begun = true;
+    m->cfg.calls = m->counters.placed;
+    m->settled = m->counters.placed == 0;
+    for (struct ex_channel *ch = m->first_channel; ch != NULL; ch = next) {
+        next = ch->next;
+        if (ch->inbound)
+            caller_leaves(m, ch);
+    }
+    ex_callers_check(m);
 }

@@ -42,11 +42,13 @@ struct exchange_cfg {
     uint64_t seed;       /* every choice follows from it; default 1 */
 
     /* the door */
-    const char *address;                  /* default 127.0.0.1 */
-    uint16_t port;                        /* 0: a free one */
-    uint32_t sessions;                    /* connections at most; default 100, as the real one */
-    uint32_t idle_ms;                     /* an idle kept-alive connection is closed; default 15000 */
-    const char *user, *password;          /* default tandem, tandem */
+    const char *address;         /* default 127.0.0.1 */
+    uint16_t port;               /* 0: a free one */
+    uint32_t sessions;           /* connections at most; default 100, as the real one */
+    uint32_t idle_ms;            /* an idle kept-alive connection is closed; default 15000 */
+    uint32_t write_timeout_ms;   /* a reader that takes nothing for so long is thrown out; default 5000 (real:
+                                    100) */
+    const char *user, *password; /* default tandem, tandem */
     const char *reader, *reader_password; /* a read-only account; default none */
     bool no_rest_over_ws; /* like versions before 20.14 and 22.4: what the client sends is ignored */
     enum exchange_order order;

@@ -83,6 +83,8 @@ int ex_model_place_call(struct ex_model *m, const struct ex_call *call, char *id
 int ex_model_press(struct ex_model *m, const char *channel, const char *digits);
 int ex_model_hang_up(struct ex_model *m, const char *channel);
 
+/* Come to an end: no further calls, and every caller hangs up. */
+void ex_model_finish(struct ex_model *m);
 /* All calls of cfg.calls were placed and have ended, and their receipts have come or been waited for. */
 bool ex_model_finished(const struct ex_model *m);
 void ex_model_counters(const struct ex_model *m, struct exchange_counters *ret);
