@@ -265,9 +265,14 @@ static int32_t scan_hex(const struct scan *s, const char *p)
     return value;
 }
 
+static inline bool is_short_escape(char c)
+{
+    return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
+}
+
 static const char *scan_escape(struct scan *s, const char *p)
 {
-    if (s->end - p >= 2 && p[1] != '\0' && strchr("\"\\/bfnrt", p[1]) != NULL)
+    if (s->end - p >= 2 && is_short_escape(p[1]))
         return p + 2;
     const int32_t high = scan_hex(s, p);
 

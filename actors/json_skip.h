@@ -70,6 +70,46 @@ static inline const char *json_skip_plain(const char *p, const char *end)
     return p;
 }
 
+/* The places of what gives a block of 64 bytes its shape, one bit for each byte. Open and close
+ * brackets of both kinds: '{' and '[' differ in one bit, and so do '}' and ']'. */
+#define JSON_SKIP_BLOCK 64
+
+struct json_skip_shape {
+    uint64_t quotes, slashes, opening, closing;
+};
+
+#ifdef __SSE2__
+static inline uint64_t json_skip_equal(__m128i v, char c)
+{
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+}
+
+static inline void json_skip_shape(struct json_skip_shape *shape, const char *p)
+{
+    *shape = (struct json_skip_shape){ .quotes = 0 };
+    for (int i = 0; i < JSON_SKIP_BLOCK; i += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        const __m128i folded = _mm_or_si128(v, _mm_set1_epi8(0x20));
+
+        shape->quotes |= json_skip_equal(v, '"') << i;
+        shape->slashes |= json_skip_equal(v, '\\') << i;
+        shape->opening |= json_skip_equal(folded, '{') << i;
+        shape->closing |= json_skip_equal(folded, '}') << i;
+    }
+}
+#else
+static inline void json_skip_shape(struct json_skip_shape *shape, const char *p)
+{
+    *shape = (struct json_skip_shape){ .quotes = 0 };
+    for (int i = 0; i < JSON_SKIP_BLOCK; i++) {
+        shape->quotes |= (uint64_t)(p[i] == '"') << i;
+        shape->slashes |= (uint64_t)(p[i] == '\\') << i;
+        shape->opening |= (uint64_t)((p[i] | 0x20) == '{') << i;
+        shape->closing |= (uint64_t)((p[i] | 0x20) == '}') << i;
+    }
+}
+#endif
+
 static inline bool json_skip_is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';

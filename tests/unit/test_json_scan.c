@@ -455,6 +455,22 @@ Test(json_scan, an_error_names_its_place)
     }
 }
 
+Test(json_scan, a_container_is_stepped_over_wherever_its_strings_and_slashes_fall)
+{
+    static const char *const odd[] = { "", "\\\\", "\\\"", "\\\\\\\"", "}", "{[", "\\\\\\\\", "\\\"}]{\\\\" };
+    char text[400];
+
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        for (int fill = 0; fill < 140; fill++)
+            for (int more = 0; more < 2; more++) {
+                const int bytes =
+                    snprintf(text, sizeof text, "{\"a\":{\"%*s%s\":[\"%s\",{}]%s},\"type\":\"x\"}", fill, "",
+                             odd[i], odd[i], more ? ",\"a\":[[],\"]\"]" : "");
+
+                agrees(text, (size_t)bytes, text);
+            }
+}
+
 /* ---- big and real ------------------------------------------------------------------------------- */
 
 Test(json_scan, an_event_of_a_mebibyte_is_read_like_any_other)
