@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,6 +67,15 @@ class Lab:
         self.http_port = int(settings["HTTP_PORT"])
         self.env["ASTERISK_LAB_HTTP_PORT"] = settings["HTTP_PORT"]
         self.env["ASTERISK_LAB_SIP_PORT"] = settings["SIP_PORT"]
+        self.give_sound("main-menu", settings["ASTERISK_LAB_STATE"])
+
+    @staticmethod
+    def give_sound(name, state):
+        """A house records its own main menu; lend this one a prompt of Asterisk's, so that there is something
+        to interrupt."""
+        folder = os.path.join(state, "../../usr/share/asterisk/sounds/en_US_f_Allison")
+        if not os.path.exists(f"{folder}/{name}.gsm"):
+            shutil.copyfile(f"{folder}/conf-adminmenu.gsm", f"{folder}/{name}.gsm")
 
     def kill(self):
         """As a crash or the OOM killer would: no word to anyone."""
