@@ -14,6 +14,9 @@
 #include "config_value.h"
 #include "config_walk.h"
 
+#define DEPTH_MAX   64
+#define PIECE_BYTES 256
+
 /* -- YAML ---------------------------------------------------------------------------------------- */
 
 static const char *advice(const char *problem)
@@ -28,6 +31,29 @@ static const char *advice(const char *problem)
     return "";
 }
 
+/* libyaml takes the text from us in small pieces, so that we see brackets nest while it scans: its time
+ * grows with the square of the depth, and a file of nothing but brackets would keep it busy for minutes. */
+struct feed {
+    const yaml_parser_t *parser;
+    const char *text;
+    size_t bytes, at;
+    bool too_deep;
+};
+
+static int feed_some(void *data, unsigned char *buffer, size_t room, size_t *taken)
+{
+    struct feed *f = data;
+    size_t n = f->bytes - f->at;
+
+    f->too_deep = f->parser->flow_level > DEPTH_MAX;
+    n = n < room ? n : room;
+    n = n < PIECE_BYTES ? n : PIECE_BYTES;
+    memcpy(buffer, f->text + f->at, n);
+    f->at += n;
+    *taken = n;
+    return !f->too_deep;
+}
+
 static void place_of_offset(const char *text, size_t bytes, size_t offset, uint32_t *line, uint32_t *column)
 {
     *line = *column = 1;
@@ -37,7 +63,7 @@ static void place_of_offset(const char *text, size_t bytes, size_t offset, uint3
     }
 }
 
-static void syntax_fault(struct config_load *l, const yaml_parser_t *p, const char *text, size_t bytes)
+static void syntax_fault(struct config_load *l, const yaml_parser_t *p, const struct feed *f)
 {
     const char *problem = p->problem == NULL ? "not YAML" : p->problem;
     uint32_t line = (uint32_t)p->problem_mark.line + 1, column = (uint32_t)p->problem_mark.column + 1;
@@ -46,25 +72,30 @@ static void syntax_fault(struct config_load *l, const yaml_parser_t *p, const ch
         l->no_memory = true;
         return;
     }
+    if (f->too_deep) {
+        config_report_add(l->report, false, (uint32_t)p->mark.line + 1, (uint32_t)p->mark.column + 1, "",
+                          NULL, "brackets are nested too deeply");
+        return;
+    }
     if (p->error == YAML_READER_ERROR) /* libyaml gives these no mark */
-        place_of_offset(text, bytes, p->problem_offset, &line, &column);
+        place_of_offset(f->text, f->bytes, p->problem_offset, &line, &column);
     config_report_add(l->report, false, line, column, "", NULL, "YAML: %s%s%s%s", problem,
                       p->context == NULL ? "" : " ", p->context == NULL ? "" : p->context, advice(problem));
 }
 
 /* Nothing but one document may be in the file. */
-static bool parse(struct config_load *l, yaml_parser_t *p, const char *text, size_t bytes)
+static bool parse(struct config_load *l, yaml_parser_t *p, const struct feed *f)
 {
     yaml_document_t second;
 
     if (!yaml_parser_load(p, &l->doc)) {
-        syntax_fault(l, p, text, bytes);
+        syntax_fault(l, p, f);
         return false;
     }
     if (yaml_document_get_root_node(&l->doc) == NULL)
         return true;
     if (!yaml_parser_load(p, &second)) {
-        syntax_fault(l, p, text, bytes);
+        syntax_fault(l, p, f);
         return true; /* what came before is still worth checking */
     }
     const yaml_node_t *root = yaml_document_get_root_node(&second);
@@ -79,13 +110,14 @@ static void load_document(struct config_load *l, const struct tdm_config_schema 
                           size_t bytes, void *value)
 {
     yaml_parser_t parser;
+    struct feed feed = { .parser = &parser, .text = text, .bytes = bytes };
 
     if (!yaml_parser_initialize(&parser)) {
         l->no_memory = true;
         return;
     }
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
-    if (parse(l, &parser, text, bytes)) {
+    yaml_parser_set_input(&parser, feed_some, &feed);
+    if (parse(l, &parser, &feed)) {
         config_walk(l, yaml_document_get_root_node(&l->doc), schema, value);
         if (schema->check != NULL && !l->no_memory && !l->too_many)
             schema->check(value, schema->check_arg, l->report);

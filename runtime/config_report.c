@@ -102,6 +102,8 @@ static struct tdm_config_fault place_of(const struct tdm_config_report *report, 
     struct tdm_config_fault at = { .warning = warning };
     size_t best = 0;
 
+    if (report->n_faults == CONFIG_FAULTS_MAX) /* it will only be counted */
+        return at;
     for (size_t i = 0; i < report->n_places; i++) {
         const struct tdm_config_place *p = &report->places[i];
         if (!at_or_below(key, p->key) || strlen(p->key) < best)

@@ -1,8 +1,8 @@
 /* fiber.h - sequential code inside an actor.
  *
  * A behaviour with `run` instead of `handle` is a fiber: code on its own guarded stack that may
- * wait. Waiting costs no thread. Every wait ends early with TDM_ESTOP when the actor was told to
- * stop; the code should then clean up and return. A fiber that is killed or crashes loses its
+ * wait. Waiting costs no thread. When the actor is told to stop, the present or next wait ends with
+ * TDM_ESTOP, once: the code should then clean up, for which it may wait again, and return. A fiber that is killed or crashes loses its
  * stack without unwinding: memory from tdm_alloc() goes with it, malloc'd memory leaks. */
 #ifndef TANDEM_FIBER_H
 #define TANDEM_FIBER_H

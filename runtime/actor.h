@@ -1,0 +1,204 @@
+/* actor.h - the inside of an actor, for the runtime's own files. See actor.c. */
+#ifndef RUNTIME_ACTOR_H
+#define RUNTIME_ACTOR_H
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "mailbox.h"
+#include "tandem/actor.h"
+#include "tandem/supervisor.h"
+#include "thread.h"
+
+struct fiber;
+struct family;
+struct link;
+struct monitor;
+struct name;
+struct request;
+struct piece;
+struct child;
+
+enum { CONTROL_STOP = 1, CONTROL_KILL = 2, CONTROL_STUCK = 4, CONTROL_OVERLOAD = 8 };
+
+enum actor_flag {
+    ACTOR_KEEP_MAIL = 1,    /* a restart takes over unread mail */
+    ACTOR_STARTED = 2,      /* init has succeeded */
+    ACTOR_STARTING = 4,     /* init has not run yet */
+    ACTOR_TRAP_EXIT = 8,
+    ACTOR_TRAP_STOP = 16,
+    ACTOR_DRAIN = 32,
+    ACTOR_STOP_SEEN = 64,   /* a stop request was passed on or is being drained for */
+    ACTOR_LATE_START = 128, /* a supervisor: started only when its children are */
+    ACTOR_TAKEN = 256,      /* the handler took the message it was given */
+    ACTOR_EXITING = 512,    /* `reason` is set: end when the callback returns */
+    ACTOR_IGNORED = 1024,   /* init returned TDM_IGNORE */
+    ACTOR_ANNOUNCED = 4096, /* the start is through, late start included */
+    ACTOR_STOP_UNTOLD = 2048, /* a fiber's next wait ends with TDM_ESTOP */
+};
+
+/* One slot. Slots are never unmapped: a stale pid finds a generation that does not match. */
+struct tdm_self {
+    /* written by any sender */
+    alignas(64) struct mailbox box;
+    _Atomic uint64_t control;     /* generation << 32 | CONTROL_*: stop and kill, ahead of mail, never refused */
+    _Atomic uint32_t drop_oldest; /* with TDM_DROP_OLDEST: how many the reader owes to drop */
+    /* read by any sender, written at spawn, restart and end (release; partner: actor_of's acquire) */
+    _Atomic uint32_t gen;   /* of the incarnation that may be addressed; 0: none */
+    _Atomic uint32_t birth; /* gen of the place's first incarnation; 0: no place */
+    uint32_t slot;
+    uint16_t limit;
+    uint8_t overflow;
+    uint8_t fibers; /* 1: runs on a stack of its own */
+    pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
+    _Atomic uint32_t place_over; /* birth of a place whose call has ended; written by tdm_place_ended() */
+    struct tdm_runtime *rt;
+    struct tdm_self *run_next; /* on a locked run queue */
+    /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
+    alignas(64) struct tdm_msg *inbox; /* taken from the box, oldest first */
+    uint32_t inbox_count;
+    uint32_t handled; /* of the batch, still counted in the box */
+    const struct tdm_behaviour *behaviour;
+    void *state;
+    struct fiber *fiber;
+    struct piece *pieces; /* tdm_alloc */
+    struct link *links;
+    struct monitor *monitors;
+    struct request *requests;
+    struct name *names;
+    struct child *child;   /* what its supervisor knows of it; NULL: nobody's child */
+    struct family *family; /* its own children: a supervisor; else NULL */
+    struct exit_info *exit;
+    struct history *history;
+    char *tag;
+    struct start_info *start; /* until init has run */
+    uint32_t timers;          /* first of its timers, 0 none (see timer.c) */
+    uint32_t flags;
+    uint32_t next_gen;        /* the slot's, over all tenants; see slot.c */
+};
+
+/* Why and how an actor ends, kept out of the common case's way. */
+struct exit_info {
+    struct tdm_reason reason;
+};
+
+struct start_info {
+    struct tdm_spawn_cfg cfg; /* arg points to arg_copy */
+    size_t bytes;             /* of this block */
+    max_align_t arg_copy[];
+};
+
+struct history {
+    uint32_t next;
+    uint32_t size;
+    struct {
+        uint32_t type;
+        uint32_t bytes;
+        uint64_t from;
+        uint64_t at_ns;
+    } entries[];
+};
+
+#define PLACE_BIT (1ull << 63)
+#define MSG_CHECKED UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
+
+static inline uint64_t id_make(uint32_t gen, uint32_t slot) { return ((uint64_t)gen << 32) | slot; }
+static inline uint32_t id_slot(uint64_t id) { return (uint32_t)id; }
+static inline uint32_t id_gen(uint64_t id) { return (uint32_t)(id >> 32) & 0x7fffffffu; }
+static inline bool id_is_place(uint64_t id) { return (id & PLACE_BIT) != 0; }
+
+/* ---- actor.c ---- */
+struct tdm_self *actor_by_slot(struct tdm_runtime *rt, uint32_t slot);
+/* The actor a pid or place means now, or NULL. It may end at any moment. */
+struct tdm_self *actor_of(struct tdm_runtime *rt, uint64_t id);
+/* Put a signal or system message in, bound or no bound; TDM_ENOPROC leaves it to the caller. */
+int actor_post(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg);
+int actor_control(struct tdm_runtime *rt, tdm_pid to, uint32_t bit);
+/* A slot and an actor in it that nobody can reach yet. */
+int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct tdm_self **ret);
+/* Give it its first address; push it onto a run queue next. */
+void actor_launch(struct tdm_self *a);
+/* The same slot, a new incarnation; the mailbox goes on. Supervisor only, between two incarnations. */
+int actor_relaunch(struct tdm_self *a, const struct tdm_spawn_cfg *cfg);
+/* An incarnation has ended and there will be no other: the mailbox closes, the slot is free. */
+void actor_bury(struct tdm_self *a);
+/* One turn on a worker. True: there is more to do. */
+bool actor_run(struct tdm_self *a, uint32_t budget);
+/* End the incarnation. The caller holds its turn and loses it. */
+void actor_end(struct tdm_self *a, const struct tdm_reason *reason, bool run_terminate);
+/* End with this when the present callback returns. */
+void actor_set_reason(struct tdm_self *a, const struct tdm_reason *reason);
+/* Init has succeeded (or, err < 0, a late start has failed): tell who waits for it. */
+void actor_started(struct tdm_self *a, int err);
+int actor_run_init(struct tdm_self *a);
+void actor_make_runnable(struct tdm_self *a);
+/* Oldest message in hand, or NULL. */
+struct tdm_msg *actor_pop(struct tdm_self *a);
+bool actor_accepts(const struct tdm_self *a, const struct tdm_msg *msg);
+bool actor_sift(struct tdm_self *a, struct tdm_msg *msg);
+bool actor_unwanted(struct tdm_self *a, struct tdm_msg *msg);
+/* A checked message with this ref that still waits in a fiber's inbox: gone. */
+void actor_forget_ref(struct tdm_self *a, tdm_ref ref);
+/* Count it and free it (NULL: only count), or answer it if it is a signal. */
+void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *why);
+
+/* ---- link.c ---- */
+enum {
+    SIG_LINK = TDM_MSG_INTERNAL, /* from: who links; the payload has room for the exit it becomes */
+    SIG_UNLINK,
+    SIG_EXIT,          /* struct tdm_notice; ref 1: through a link, 0: sent by hand */
+    SIG_MONITOR,       /* ref; the payload has room for the DOWN it becomes */
+    SIG_DEMONITOR,
+    SIG_CHILD_STARTED, /* to a supervisor, from a child's own memory; from here on for its behaviour */
+    SIG_CHILD_EXIT,
+    SIG_FAMILY_EMPTY,  /* the last child of a stopping supervisor has gone */
+    SIG_ADMIN,         /* a request of tdm_sup_request() */
+    SIG_LAST,
+};
+bool link_signal(struct tdm_self *a, struct tdm_msg *msg); /* false: it became a message for the behaviour */
+void link_actor_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason);
+/* A link or monitor signal found nobody: answer as its target would. Takes msg. */
+void link_refused(struct tdm_runtime *rt, struct tdm_msg *msg, const struct tdm_reason *reason);
+bool link_wants_down(struct tdm_self *a, struct tdm_msg *msg);
+/* Link a newborn to `to` before its first step; the caller holds its turn. */
+int link_at_spawn(struct tdm_self *a, tdm_pid to);
+/* Watch `to` under a ref made by the caller. */
+int link_monitor(struct tdm_self *a, tdm_pid to, tdm_ref ref);
+
+/* ---- request.c ---- */
+bool request_reply(struct tdm_self *a, struct tdm_msg *msg); /* true: late, drop it */
+/* Time ran out or the target ended: msg becomes TDM_MSG_REQUEST_FAILED. False: it was not a request's. */
+bool request_failed(struct tdm_self *a, struct tdm_msg *msg);
+void request_actor_ended(struct tdm_self *a);
+
+/* ---- memory.c ---- */
+void memory_release(struct tdm_self *a);
+
+/* ---- registry.c ---- */
+void registry_actor_ended(struct tdm_self *a);
+
+/* ---- timer.c ---- */
+static inline bool timer_is_timer(tdm_ref ref) { return ref >> 56 != 0; }
+void timer_actor_ended(struct tdm_self *a);
+bool timer_message(struct tdm_self *a, struct tdm_msg *msg); /* true: cancelled meanwhile or passed on; it is gone */
+
+/* Drop all unread mail; the actor's turn is held, and the box stays BUSY. */
+void actor_drop_unread(struct tdm_self *a);
+
+/* ---- supervisor's side of a child: family.c ---- */
+bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason);
+/* True: the place went to its supervisor, which may already have restarted it: hands off. */
+bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason, bool stays);
+void family_child_started(struct tdm_self *a, int err);
+void family_ended(struct tdm_self *sup, const struct tdm_reason *reason);
+void family_describe_start(struct tdm_self *a, struct tdm_start *start);
+
+/* ---- fiber.c ---- */
+enum { FIBER_WAITS = 1000 };
+int fiber_start(struct tdm_self *a, uint32_t stack_bytes);
+int fiber_resume(struct tdm_self *a); /* FIBER_WAITS, or what `run` returned */
+void fiber_tell_stop(struct tdm_self *a);
+void fiber_taken(struct tdm_self *a, const struct tdm_msg *msg);
+void fiber_release(struct tdm_self *a);
+
+#endif

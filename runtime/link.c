@@ -1,0 +1,298 @@
+/* link.c - links and monitors: who is told of an end.
+ *
+ * Idea:      a link or monitor is a signal in the other's mailbox, in order with all other mail. Its message
+ *            stays with the target and becomes the notice of its end, so that an end never needs memory.
+ * Invariant: a notice is believed only if its link or monitor still stands on the receiver's side. So what was
+ *            unlinked or demonitored is silent from then on, whatever is still under way.
+ * Touched by the worker running the actor. */
+#include <string.h>
+
+#include "runtime.h"
+
+enum kind { LINKED, WATCHES /* we watch other */, WATCHED /* other watches us */ };
+
+struct link {
+    struct link *next;
+    enum kind kind;
+    tdm_pid other;
+    tdm_ref ref;            /* monitors */
+    struct tdm_msg *notice; /* what other gets when we end; not for WATCHES */
+};
+
+static struct link **find(struct tdm_self *a, enum kind kind, tdm_pid other, tdm_ref ref)
+{
+    struct link **at = &a->links;
+
+    while (*at != NULL && !((*at)->kind == kind && (*at)->ref == ref && (*at)->other.id == other.id))
+        at = &(*at)->next;
+    return at;
+}
+
+static struct link **find_ref(struct tdm_self *a, enum kind kind, tdm_ref ref)
+{
+    struct link **at = &a->links;
+
+    while (*at != NULL && !((*at)->kind == kind && (*at)->ref == ref))
+        at = &(*at)->next;
+    return at;
+}
+
+static struct link *add(struct tdm_self *a, enum kind kind, tdm_pid other, tdm_ref ref, struct tdm_msg *notice)
+{
+    struct link *l = runtime_alloc(a->rt, sizeof *l);
+
+    if (l == NULL)
+        return NULL;
+    *l = (struct link){ .next = a->links, .kind = kind, .other = other, .ref = ref, .notice = notice };
+    a->links = l;
+    return l;
+}
+
+static void cut(struct tdm_self *a, struct link **at)
+{
+    struct link *l = *at;
+
+    *at = l->next;
+    tdm_msg_free(a->rt, l->notice);
+    runtime_free_block(a->rt, l, sizeof *l);
+}
+
+static struct tdm_msg *signal_new(struct tdm_self *a, uint32_t type, tdm_ref ref)
+{
+    bool becomes_notice = type == SIG_LINK || type == SIG_MONITOR || type == SIG_EXIT;
+    struct tdm_msg *m = tdm_msg_new(a->rt, type, becomes_notice ? sizeof(struct tdm_notice) : 0);
+
+    if (m != NULL) {
+        m->from = tdm_self_pid(a);
+        m->ref = ref;
+    }
+    return m;
+}
+
+static void fill_notice(struct tdm_msg *m, uint32_t type, tdm_pid ended, const struct tdm_reason *reason)
+{
+    struct tdm_notice *n = tdm_msg_data(m);
+
+    m->type = type;
+    n->pid = ended;
+    n->reason = *reason;
+}
+
+/* A signal that needs no answer: nobody there is fine. */
+static void post(struct tdm_self *a, tdm_pid to, struct tdm_msg *m)
+{
+    if (m != NULL && actor_post(a->rt, to.id, m) < 0)
+        tdm_msg_free(a->rt, m);
+}
+
+void link_refused(struct tdm_runtime *rt, struct tdm_msg *m, const struct tdm_reason *reason)
+{
+    tdm_pid target = { m->to_ };
+    tdm_pid asker = m->from;
+
+    if (m->type == SIG_LINK) {
+        fill_notice(m, SIG_EXIT, target, reason);
+        m->ref = 1;
+    } else if (m->type == SIG_MONITOR) {
+        fill_notice(m, TDM_MSG_DOWN, target, reason);
+    } else {
+        tdm_msg_free(rt, m);
+        return;
+    }
+    if (actor_post(rt, asker.id, m) < 0)
+        tdm_msg_free(rt, m);
+}
+
+/* ---- asking -------------------------------------------------------------------------------- */
+
+int tdm_link(tdm_self *self, tdm_pid to)
+{
+    static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
+
+    if (to.id == tdm_self_pid(self).id || *find(self, LINKED, to, 0) != NULL)
+        return TDM_OK;
+    struct tdm_msg *mine = signal_new(self, SIG_EXIT, 1);
+    struct tdm_msg *theirs = signal_new(self, SIG_LINK, 0);
+    if (mine == NULL || theirs == NULL || add(self, LINKED, to, 0, mine) == NULL) {
+        tdm_msg_free(self->rt, mine);
+        tdm_msg_free(self->rt, theirs);
+        return TDM_ENOMEM;
+    }
+    theirs->to_ = to.id;
+    if (actor_post(self->rt, to.id, theirs) < 0)
+        link_refused(self->rt, theirs, &noproc);
+    return TDM_OK;
+}
+
+int link_at_spawn(struct tdm_self *a, tdm_pid to)
+{
+    return tdm_link(a, to);
+}
+
+int tdm_unlink(tdm_self *self, tdm_pid to)
+{
+    struct link **at = find(self, LINKED, to, 0);
+
+    if (*at == NULL)
+        return TDM_OK;
+    cut(self, at);
+    post(self, to, signal_new(self, SIG_UNLINK, 0));
+    return TDM_OK;
+}
+
+int link_monitor(struct tdm_self *a, tdm_pid to, tdm_ref ref)
+{
+    static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
+    struct tdm_msg *m = signal_new(a, SIG_MONITOR, ref);
+
+    if (m == NULL)
+        return TDM_ENOMEM;
+    m->to_ = to.id;
+    if (actor_post(a->rt, to.id, m) < 0)
+        link_refused(a->rt, m, &noproc);
+    return TDM_OK;
+}
+
+tdm_ref tdm_monitor(tdm_self *self, tdm_pid to)
+{
+    tdm_ref ref = runtime_next_ref(self->rt);
+
+    if (add(self, WATCHES, to, ref, NULL) == NULL)
+        return 0;
+    if (link_monitor(self, to, ref) < 0) {
+        cut(self, find_ref(self, WATCHES, ref));
+        return 0;
+    }
+    return ref;
+}
+
+void tdm_demonitor(tdm_self *self, tdm_ref monitor)
+{
+    struct link **at = find_ref(self, WATCHES, monitor);
+
+    if (*at == NULL) {
+        actor_forget_ref(self, monitor);
+        return;
+    }
+    tdm_pid target = (*at)->other;
+    cut(self, at);
+    post(self, target, signal_new(self, SIG_DEMONITOR, monitor));
+}
+
+int tdm_exit_send(tdm_self *self, tdm_pid to, const struct tdm_reason *reason)
+{
+    struct tdm_msg *m = signal_new(self, SIG_EXIT, 0);
+
+    if (m == NULL)
+        return TDM_ENOMEM;
+    fill_notice(m, SIG_EXIT, tdm_self_pid(self), reason);
+    int err = actor_post(self->rt, to.id, m);
+    if (err < 0)
+        tdm_msg_free(self->rt, m);
+    return err;
+}
+
+/* ---- being asked ---------------------------------------------------------------------------- */
+
+/* True: consumed. False: it is TDM_MSG_EXIT for the behaviour now. */
+static bool exit_signal(struct tdm_self *a, struct tdm_msg *m)
+{
+    const struct tdm_notice *n = tdm_msg_view(m);
+    bool through_link = m->ref == 1;
+
+    if (through_link) {
+        struct link **at = find(a, LINKED, n->pid, 0);
+        if (*at == NULL) { /* unlinked meanwhile */
+            tdm_msg_free(a->rt, m);
+            return true;
+        }
+        cut(a, at);
+    }
+    if (a->flags & ACTOR_TRAP_EXIT) {
+        m->type = TDM_MSG_EXIT;
+        m->ref = 0;
+        return false;
+    }
+    bool to_itself = !through_link && n->pid.id == tdm_self_pid(a).id;
+    if (n->reason.kind != TDM_EXIT_NORMAL || to_itself)
+        actor_set_reason(a, &n->reason);
+    tdm_msg_free(a->rt, m);
+    return true;
+}
+
+static void keep_as_notice(struct tdm_self *a, struct tdm_msg *m, enum kind kind)
+{
+    static const struct tdm_reason nomem = { .kind = TDM_EXIT_NOPROC, .text = "out of memory" };
+    tdm_ref ref = kind == WATCHED ? m->ref : 0;
+
+    if (kind == LINKED && *find(a, LINKED, m->from, 0) != NULL) {
+        tdm_msg_free(a->rt, m);
+        return;
+    }
+    if (add(a, kind, m->from, ref, m) == NULL)
+        link_refused(a->rt, m, &nomem);
+}
+
+bool link_signal(struct tdm_self *a, struct tdm_msg *m)
+{
+    struct link **at;
+
+    switch (m->type) {
+    case SIG_EXIT:
+        return exit_signal(a, m);
+    case SIG_LINK:
+        keep_as_notice(a, m, LINKED);
+        return true;
+    case SIG_MONITOR:
+        keep_as_notice(a, m, WATCHED);
+        return true;
+    case SIG_UNLINK:
+        at = find(a, LINKED, m->from, 0);
+        break;
+    case SIG_DEMONITOR:
+        at = find(a, WATCHED, m->from, m->ref);
+        break;
+    default:
+        return false;
+    }
+    if (*at != NULL)
+        cut(a, at);
+    tdm_msg_free(a->rt, m);
+    return true;
+}
+
+bool link_wants_down(struct tdm_self *a, struct tdm_msg *m)
+{
+    struct link **at = find_ref(a, WATCHES, m->ref);
+
+    if (*at == NULL)
+        return false;
+    cut(a, at);
+    return true;
+}
+
+void link_actor_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason)
+{
+    struct link *l = a->links;
+
+    a->links = NULL;
+    while (l != NULL) {
+        struct link *next = l->next;
+        if (l->kind == WATCHES) {
+            struct tdm_msg *m = tdm_msg_new(a->rt, SIG_DEMONITOR, 0);
+            if (m != NULL) {
+                m->from = pid;
+                m->ref = l->ref;
+                post(a, l->other, m);
+            }
+        } else {
+            struct tdm_msg *m = l->notice;
+            fill_notice(m, l->kind == LINKED ? SIG_EXIT : TDM_MSG_DOWN, pid, reason);
+            m->ref = l->kind == LINKED ? 1 : l->ref;
+            m->from = pid;
+            post(a, l->other, m);
+        }
+        runtime_free_block(a->rt, l, sizeof *l);
+        l = next;
+    }
+}

@@ -1,0 +1,727 @@
+/* supervisor.c - keeps its children running, and knows when to give up.
+ *
+ * Idea:      a supervisor is an ordinary actor. It learns of a start or a death from a notice in its own mailbox,
+ *            so it needs no lock and no special case. What others may do without it (starting and ending the
+ *            children of a dynamic supervisor) lies in family.c.
+ * Invariant: entries[] is in start order. While `phase` is STARTING, entry `at` is being started and none after it
+ *            has been; while STOPPING, none after `at` is left.
+ * Giving up: more than `intensity` restarts within `period_ms` end all children, last started first, and then the
+ *            supervisor, with reason shutdown: the failure moves up one level. With scope `child` the child alone is
+ *            given up.
+ * Touched by the worker running the supervisor. Everyone else sends it messages. */
+#include <stdio.h>
+#include <string.h>
+
+#include "family.h"
+#include "runtime.h"
+#include "tandem/log.h"
+#include "tandem/registry.h"
+#include "tandem/supervisor.h"
+
+enum phase { STARTING, RUNNING, STOPPING };
+enum entry_state { STOPPED, UP, COMING /* being started */, RESTARTING /* waits for its delay or next attempt */ };
+
+struct entry {
+    struct child *child; /* NULL when STOPPED */
+    enum entry_state state;
+    bool asked_to_stop;
+    bool restart_asked; /* by an administrator, who waits in `answer` */
+    struct tdm_msg *answer;
+};
+
+/* A restart that waits for its delay. */
+struct delayed {
+    struct delayed *next;
+    tdm_ref timer;
+    struct child *child;
+};
+
+struct sup {
+    struct family *family;
+    const struct tdm_sup_cfg *cfg;
+    enum phase phase;
+    struct entry *entries; /* static supervisors */
+    uint32_t n;
+    uint32_t at;
+    tdm_ref timer; /* of the start or stop under way */
+    uint64_t *times; /* supervisor scope: a ring of the last intensity + 1 restarts */
+    uint32_t n_times;
+    struct delayed *delayed;
+    struct tdm_msg *held; /* requests that came while a child was starting, in order */
+    struct tdm_reason why; /* of our own end */
+    int start_err;
+};
+
+/* The mail of others that the supervisor holds. */
+struct admin {
+    enum tdm_sup_op op;
+    tdm_pid pid;
+    char id[64];
+};
+
+static const char *name_of(const struct child *c)
+{
+    return c->spec->id != NULL ? c->spec->id : c->spec->start.behaviour->name;
+}
+
+static uint32_t intensity(const struct sup *s)
+{
+    return s->cfg->intensity < 0 ? 1 : (uint32_t)s->cfg->intensity;
+}
+
+static uint64_t period_ns(const struct sup *s)
+{
+    return TDM_MS(s->cfg->period_ms == 0 ? 5000 : s->cfg->period_ms);
+}
+
+/* ---- the settings ---------------------------------------------------------------------------------- */
+
+static int refuse(const struct tdm_sup_cfg *cfg, const char *field, const char *id)
+{
+    tdm_log_error("supervisor.refused", "supervisor=%s field=%s child=%s", cfg->name != NULL ? cfg->name : "-", field,
+                  id != NULL ? id : "-");
+    return TDM_EINVAL;
+}
+
+static int check_spec(const struct tdm_sup_cfg *cfg, const struct tdm_child_spec *spec)
+{
+    if (cfg->strategy != TDM_DYNAMIC && (spec->id == NULL || spec->id[0] == '\0'))
+        return refuse(cfg, "id", NULL);
+    if (spec->start.behaviour == NULL)
+        return refuse(cfg, "start", spec->id);
+    if ((unsigned)spec->restart > TDM_TEMPORARY)
+        return refuse(cfg, "restart", spec->id);
+    if ((unsigned)spec->type > TDM_SUPERVISOR)
+        return refuse(cfg, "type", spec->id);
+    return TDM_OK;
+}
+
+static int check_cfg(const struct tdm_sup_cfg *cfg)
+{
+    int err = TDM_OK;
+
+    if ((unsigned)cfg->strategy > TDM_DYNAMIC)
+        return refuse(cfg, "strategy", NULL);
+    if (cfg->intensity < -1 || cfg->intensity > 100000)
+        return refuse(cfg, "intensity", NULL);
+    if ((unsigned)cfg->scope > TDM_SCOPE_CHILD)
+        return refuse(cfg, "intensity_scope", NULL);
+    if (cfg->backoff_jitter < 0 || cfg->backoff_jitter > 1 || cfg->backoff_max_ms < cfg->backoff_min_ms)
+        return refuse(cfg, "backoff", NULL);
+    if (cfg->strategy == TDM_DYNAMIC && cfg->n_children != 1)
+        return refuse(cfg, "children", NULL);
+    for (size_t i = 0; i < cfg->n_children && err == TDM_OK; i++) {
+        err = check_spec(cfg, &cfg->children[i]);
+        for (size_t j = 0; j < i && err == TDM_OK && cfg->strategy != TDM_DYNAMIC; j++)
+            if (strcmp(cfg->children[i].id, cfg->children[j].id) == 0)
+                err = refuse(cfg, "id", cfg->children[i].id);
+    }
+    return err;
+}
+
+/* ---- restart limits and delays -------------------------------------------------------------------------- */
+
+/* Note a restart at `now`; true: more than `limit` within the period. A ring of the last limit + 1 times tells:
+ * it is too many when the oldest of them still counts. */
+static bool too_many(uint64_t *ring, uint32_t *n, uint32_t limit, uint64_t now, uint64_t period)
+{
+    ring[*n % (limit + 1)] = now;
+    (*n)++;
+    return *n > limit && now - ring[*n % (limit + 1)] <= period;
+}
+
+static bool over_limit(struct sup *s, tdm_self *self, struct child *c)
+{
+    uint32_t limit = intensity(s);
+    uint64_t now = tdm_now_ns(self);
+
+    if (s->cfg->scope == TDM_SCOPE_SUPERVISOR)
+        return too_many(s->times, &s->n_times, limit, now, period_ns(s));
+    if (c->times == NULL)
+        c->times = runtime_alloc(self->rt, (limit + 1) * sizeof *c->times);
+    return c->times == NULL || too_many(c->times, &c->n_times, limit, now, period_ns(s));
+}
+
+static uint64_t delay_ns(struct sup *s, tdm_self *self, struct child *c)
+{
+    const struct tdm_sup_cfg *cfg = s->cfg;
+    uint64_t lived = tdm_now_ns(self) - c->launched_ns;
+    uint64_t reset = TDM_MS(((uint64_t)cfg->backoff_min_ms + cfg->backoff_max_ms) / 2);
+
+    if (cfg->backoff_min_ms == 0)
+        return 0;
+    if (lived >= reset)
+        c->in_a_row = 0;
+    uint32_t n = c->in_a_row < 20 ? c->in_a_row : 20;
+    c->in_a_row++;
+    uint64_t ms = (uint64_t)cfg->backoff_min_ms << n;
+    if (ms > cfg->backoff_max_ms)
+        ms = cfg->backoff_max_ms;
+    double r = (double)(self->rt->env->random(self->rt->env) >> 11) / 9007199254740992.0;
+    return (uint64_t)((double)TDM_MS(ms) * (1 + r * cfg->backoff_jitter));
+}
+
+/* ---- stopping --------------------------------------------------------------------------------------------- */
+
+static int stop_next(tdm_self *self, struct sup *s);
+
+static uint32_t shutdown_ms(const struct tdm_child_spec *spec)
+{
+    if (spec->shutdown_ms != TDM_SHUTDOWN_DEFAULT)
+        return spec->shutdown_ms;
+    return spec->type == TDM_SUPERVISOR ? TDM_SHUTDOWN_INFINITY : 5000;
+}
+
+static void clear_timer(tdm_self *self, struct sup *s)
+{
+    if (s->timer != 0)
+        tdm_timer_cancel(self, s->timer);
+    s->timer = 0;
+}
+
+static int finish(tdm_self *self, struct sup *s)
+{
+    clear_timer(self, s);
+    actor_set_reason(self, &s->why);
+    return TDM_OK;
+}
+
+static tdm_pid pid_of(const struct child *c)
+{
+    uint32_t gen = atomic_load_explicit(&c->actor->gen, memory_order_acquire);
+    return (tdm_pid){ gen == 0 ? 0 : id_make(gen, c->actor->slot) };
+}
+
+static void ask_to_stop(tdm_self *self, struct sup *s, const struct child *c)
+{
+    uint32_t ms = shutdown_ms(c->spec);
+
+    (void)actor_control(self->rt, pid_of(c), ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
+    if (ms != TDM_SHUTDOWN_BRUTAL && ms != TDM_SHUTDOWN_INFINITY)
+        s->timer = tdm_timer_start(self, TDM_MS(ms));
+}
+
+/* Dynamic: all at once, one timer. */
+static int stop_all(tdm_self *self, struct sup *s)
+{
+    const struct tdm_child_spec *spec = &s->cfg->children[0];
+    uint32_t ms = shutdown_ms(spec);
+
+    for (struct delayed *d = s->delayed; d != NULL; d = d->next) {
+        tdm_timer_cancel(self, d->timer);
+        family_remove_child(d->child);
+    }
+    s->delayed = NULL;
+    family_control_all(s->family, ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
+    if (ms != TDM_SHUTDOWN_BRUTAL && ms != TDM_SHUTDOWN_INFINITY)
+        s->timer = tdm_timer_start(self, TDM_MS(ms));
+    return family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
+}
+
+static void drop_entry(struct entry *e)
+{
+    e->child = NULL;
+    e->state = STOPPED;
+    e->asked_to_stop = false;
+}
+
+/* Static: the last started first; the next is asked when the one before is gone. */
+static int stop_next(tdm_self *self, struct sup *s)
+{
+    clear_timer(self, s);
+    while (s->at > 0) {
+        struct entry *e = &s->entries[s->at - 1];
+        if (e->child != NULL && (e->state == UP || e->state == COMING)) {
+            e->asked_to_stop = true;
+            ask_to_stop(self, s, e->child);
+            return TDM_OK;
+        }
+        if (e->child != NULL) { /* between two incarnations */
+            family_remove_child(e->child);
+            drop_entry(e);
+        }
+        s->at--;
+    }
+    return finish(self, s);
+}
+
+static int begin_stop(tdm_self *self, struct sup *s, const struct tdm_reason *why)
+{
+    if (s->phase == STOPPING)
+        return TDM_OK;
+    s->phase = STOPPING;
+    s->why = *why;
+    clear_timer(self, s);
+    family_stop(s->family);
+    if (s->cfg->strategy == TDM_DYNAMIC)
+        return stop_all(self, s);
+    while (s->delayed != NULL) {
+        struct delayed *d = s->delayed;
+        s->delayed = d->next;
+        tdm_timer_cancel(self, d->timer);
+        tdm_free(self, d);
+    }
+    s->at = s->n;
+    return stop_next(self, s);
+}
+
+static int stop_time_ran_out(tdm_self *self, struct sup *s)
+{
+    s->timer = 0;
+    if (s->cfg->strategy == TDM_DYNAMIC) {
+        uint32_t n = family_control_all(s->family, CONTROL_KILL);
+        tdm_log_error("supervisor.shutdown_error", "reason=killed children=%u", n);
+        return TDM_OK;
+    }
+    struct child *c = s->at > 0 ? s->entries[s->at - 1].child : NULL;
+    if (c != NULL) {
+        tdm_log_error("supervisor.shutdown_error", "child=%s reason=killed", name_of(c));
+        (void)actor_control(self->rt, pid_of(c), CONTROL_KILL);
+    }
+    return TDM_OK;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------------------ */
+
+/* Entry `at` is empty again. */
+static int start_failed(tdm_self *self, struct sup *s, int err)
+{
+    struct tdm_reason why = { .kind = TDM_EXIT_ERROR, .code = err };
+
+    snprintf(why.text, sizeof why.text, "failed to start child %s", s->cfg->children[s->at].id);
+    s->start_err = err;
+    return begin_stop(self, s, &why);
+}
+
+static int start_entry(tdm_self *self, struct sup *s, uint32_t i)
+{
+    struct entry *e = &s->entries[i];
+    const struct tdm_child_spec *spec = &s->cfg->children[i];
+    int err = family_start_child(s->family, spec, i, NULL, 0, spec->start.tag != NULL ? spec->start.tag : spec->id,
+                                 &e->child, NULL);
+
+    if (err < 0)
+        return err;
+    e->state = COMING;
+    if (spec->start_timeout_ms > 0)
+        s->timer = tdm_timer_start(self, TDM_MS(spec->start_timeout_ms));
+    return TDM_OK;
+}
+
+static int start_next(tdm_self *self, struct sup *s)
+{
+    if (s->at < s->n) {
+        int err = start_entry(self, s, s->at);
+        return err < 0 ? start_failed(self, s, err) : TDM_OK;
+    }
+    s->phase = RUNNING;
+    actor_started(self, TDM_OK);
+    return TDM_OK;
+}
+
+static int child_started(tdm_self *self, struct sup *s, struct child *c)
+{
+    if (s->cfg->strategy == TDM_DYNAMIC)
+        return TDM_OK;
+    struct entry *e = &s->entries[c->index];
+    if (e->state != COMING)
+        return TDM_OK;
+    e->state = UP;
+    tdm_log_debug("supervisor.progress", "child=%s restarts=%u", name_of(c), c->restarts);
+    if (s->phase != STARTING || c->index != s->at)
+        return TDM_OK;
+    clear_timer(self, s);
+    s->at++;
+    return start_next(self, s);
+}
+
+/* ---- a child has ended ------------------------------------------------------------------------------------------ */
+
+static void remove_child(struct sup *s, struct child *c)
+{
+    if (s->cfg->strategy != TDM_DYNAMIC)
+        drop_entry(&s->entries[c->index]);
+    family_remove_child(c);
+}
+
+static int give_up(tdm_self *self, struct sup *s, struct child *c)
+{
+    static const struct tdm_reason shutdown = { .kind = TDM_EXIT_SHUTDOWN, .text = "restart limit reached" };
+    bool child_only = s->cfg->scope == TDM_SCOPE_CHILD;
+
+    tdm_log_error("supervisor.restart_limit", "child=%s intensity=%u period_ms=%u scope=%s", name_of(c), intensity(s),
+                  s->cfg->period_ms == 0 ? 5000 : s->cfg->period_ms, child_only ? "child" : "supervisor");
+    if (child_only && c->spec->on_give_up != NULL) {
+        static const struct tdm_reason unknown = { .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM };
+        c->spec->on_give_up(self, tdm_self_place(c->actor), c->arg != NULL ? c->arg : c->spec->start.arg,
+                            c->arg != NULL ? c->arg_bytes : c->spec->start.arg_bytes, c->last != NULL ? c->last : &unknown);
+    }
+    remove_child(s, c);
+    return child_only ? TDM_OK : begin_stop(self, s, &shutdown);
+}
+
+static int restart(tdm_self *self, struct sup *s, struct child *c);
+
+static int relaunch(tdm_self *self, struct sup *s, struct child *c)
+{
+    int err = family_restart_child(c);
+
+    if (err == TDM_OK) {
+        if (s->cfg->strategy != TDM_DYNAMIC)
+            s->entries[c->index].state = COMING;
+        return TDM_OK;
+    }
+    tdm_log_error("supervisor.start_error", "child=%s reason=%s", name_of(c), tdm_errname(err));
+    return restart(self, s, c); /* the failed attempt counts; the limit ends this */
+}
+
+static int restart(tdm_self *self, struct sup *s, struct child *c)
+{
+    if (family_place_over(c)) {
+        remove_child(s, c);
+        return TDM_OK;
+    }
+    if (over_limit(s, self, c))
+        return give_up(self, s, c);
+    uint64_t delay = delay_ns(s, self, c);
+    if (delay == 0)
+        return relaunch(self, s, c);
+    struct delayed *d = tdm_alloc(self, sizeof *d);
+    if (d == NULL)
+        return relaunch(self, s, c);
+    if (s->cfg->strategy != TDM_DYNAMIC)
+        s->entries[c->index].state = RESTARTING;
+    d->child = c;
+    d->timer = tdm_timer_start(self, delay);
+    d->next = s->delayed;
+    s->delayed = d;
+    return TDM_OK;
+}
+
+static bool abnormal(const struct tdm_reason *r)
+{
+    return r == NULL || (r->kind != TDM_EXIT_NORMAL && r->kind != TDM_EXIT_SHUTDOWN);
+}
+
+static bool wants_restart(const struct child *c)
+{
+    if (c->ignored || c->spec->restart == TDM_TEMPORARY)
+        return false;
+    return c->spec->restart == TDM_PERMANENT || abnormal(c->last);
+}
+
+static void log_stop(const struct child *c)
+{
+    char why[TDM_REASON_TEXT_BYTES + 64];
+
+    if (!abnormal(c->last) || (c->last != NULL && c->last->kind == TDM_EXIT_KILLED))
+        return;
+    tdm_log_error("supervisor.shutdown_error", "child=%s reason=%s", name_of(c),
+                  c->last != NULL ? tdm_reason_str(c->last, why, sizeof why) : "unknown");
+}
+
+static int child_ended(tdm_self *self, struct sup *s, struct child *c)
+{
+    struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : &s->entries[c->index];
+
+    if (s->phase == STOPPING) {
+        log_stop(c);
+        bool was_asked = e != NULL && e->asked_to_stop;
+        remove_child(s, c);
+        if (e != NULL)
+            return was_asked ? stop_next(self, s) : TDM_OK;
+        return family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
+    }
+    if (s->phase == STARTING && e != NULL && c->index == s->at && !c->started) {
+        int err = c->last != NULL && c->last->kind == TDM_EXIT_ERROR ? c->last->code : TDM_ENOMEM;
+        bool ignored = c->ignored;
+        clear_timer(self, s);
+        remove_child(s, c);
+        if (!ignored)
+            return start_failed(self, s, err);
+        s->at++;
+        return start_next(self, s);
+    }
+    if (e != NULL && e->asked_to_stop) { /* tdm_sup_request: terminate */
+        remove_child(s, c);
+        if (e->answer != NULL) {
+            struct tdm_sup_reply ok = { .err = TDM_OK };
+            tdm_reply(self->rt, e->answer, tdm_msg_copy(self->rt, TDM_MSG_REPLY, &ok, sizeof ok));
+            tdm_msg_free(self->rt, e->answer);
+            e->answer = NULL;
+        }
+        return TDM_OK;
+    }
+    if (wants_restart(c))
+        return restart(self, s, c);
+    remove_child(s, c);
+    return TDM_OK;
+}
+
+static int timer_fired(tdm_self *self, struct sup *s, tdm_ref ref)
+{
+    if (ref == s->timer && s->phase == STOPPING)
+        return stop_time_ran_out(self, s);
+    if (ref == s->timer && s->phase == STARTING) {
+        s->timer = 0;
+        (void)actor_control(self->rt, pid_of(s->entries[s->at].child), CONTROL_KILL);
+        return TDM_OK;
+    }
+    for (struct delayed **at = &s->delayed; *at != NULL; at = &(*at)->next) {
+        struct delayed *d = *at;
+        if (d->timer != ref)
+            continue;
+        struct child *c = d->child;
+        *at = d->next;
+        tdm_free(self, d);
+        if (family_place_over(c)) {
+            remove_child(s, c);
+            return TDM_OK;
+        }
+        return relaunch(self, s, c);
+    }
+    return TDM_OK;
+}
+
+/* ---- administration ---------------------------------------------------------------------------------------------- */
+
+static struct entry *entry_by_id(struct sup *s, const char *id, uint32_t *index)
+{
+    for (uint32_t i = 0; i < s->n; i++)
+        if (strcmp(s->cfg->children[i].id, id) == 0) {
+            *index = i;
+            return &s->entries[i];
+        }
+    return NULL;
+}
+
+static void count(const struct sup *s, struct tdm_sup_reply *r)
+{
+    uint32_t of_type[2] = { 0, 0 };
+
+    if (s->cfg->strategy == TDM_DYNAMIC) {
+        r->specs = 1;
+        r->active = family_size(s->family);
+        of_type[s->cfg->children[0].type] = r->active;
+    } else {
+        r->specs = s->n;
+        for (uint32_t i = 0; i < s->n; i++) {
+            r->active += s->entries[i].state == UP || s->entries[i].state == COMING;
+            of_type[s->cfg->children[i].type]++;
+        }
+    }
+    r->workers = of_type[TDM_WORKER];
+    r->supervisors = of_type[TDM_SUPERVISOR];
+}
+
+static int admin_dynamic(tdm_self *self, struct sup *s, const struct admin *q)
+{
+    struct child *c;
+
+    if (q->op != TDM_SUP_TERMINATE_CHILD || q->id[0] != '\0')
+        return TDM_ENOTSUP;
+    c = family_child_of(s->family, q->pid);
+    if (c == NULL)
+        return actor_of(self->rt, q->pid.id) == NULL ? TDM_OK : TDM_ENOTFOUND;
+    if (pid_of(c).id != q->pid.id)
+        return TDM_OK; /* that incarnation is dead */
+    (void)actor_control(self->rt, q->pid, CONTROL_STOP);
+    return TDM_OK;
+}
+
+static int admin_static(tdm_self *self, struct sup *s, const struct admin *q, bool *later)
+{
+    uint32_t i = 0;
+    struct entry *e = entry_by_id(s, q->id, &i);
+
+    if (e == NULL)
+        return TDM_ENOTFOUND;
+    switch (q->op) {
+    case TDM_SUP_WHICH:
+        return TDM_OK;
+    case TDM_SUP_RESTART_CHILD:
+        if (e->state != STOPPED)
+            return TDM_EEXIST;
+        return start_entry(self, s, i);
+    case TDM_SUP_TERMINATE_CHILD:
+        if (e->state == RESTARTING)
+            remove_child(s, e->child);
+        if (e->state == UP || e->state == COMING) {
+            e->asked_to_stop = true;
+            ask_to_stop(self, s, e->child);
+            *later = true;
+        }
+        return TDM_OK;
+    case TDM_SUP_DELETE_CHILD:
+    case TDM_SUP_COUNT:
+        break;
+    }
+    return TDM_ENOTSUP;
+}
+
+static int admin(tdm_self *self, struct sup *s, struct tdm_msg *m)
+{
+    const struct admin *q = tdm_msg_view(m);
+    struct tdm_sup_reply r = { .err = TDM_OK };
+    bool later = false;
+    uint32_t i = 0;
+
+    if (s->phase == STARTING) { /* answered in order, when the start is through */
+        tdm_msg_take(self, m);
+        m->next_ = NULL;
+        struct tdm_msg **end = &s->held;
+        while (*end != NULL)
+            end = &(*end)->next_;
+        *end = m;
+        return TDM_OK;
+    }
+    if (q->op == TDM_SUP_COUNT)
+        count(s, &r);
+    else
+        r.err = s->cfg->strategy == TDM_DYNAMIC ? admin_dynamic(self, s, q) : admin_static(self, s, q, &later);
+    struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : entry_by_id(s, q->id, &i);
+    if (later) {
+        e->answer = tdm_msg_take(self, m);
+        return TDM_OK;
+    }
+    if (e != NULL && e->child != NULL)
+        r.pid = pid_of(e->child);
+    struct tdm_msg *reply = tdm_msg_copy(self->rt, TDM_MSG_REPLY, &r, sizeof r);
+    return reply == NULL ? TDM_OK : (tdm_reply(self->rt, m, reply), TDM_OK);
+}
+
+tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
+{
+    struct tdm_msg *m = tdm_msg_new(self->rt, SIG_ADMIN, sizeof(struct admin));
+
+    if (m == NULL)
+        return 0;
+    struct admin *q = tdm_msg_data(m);
+    q->op = op;
+    q->pid = pid;
+    snprintf(q->id, sizeof q->id, "%s", id != NULL ? id : "");
+    return tdm_request(self, sup, m, 0);
+}
+
+/* ---- the behaviour -------------------------------------------------------------------------------------------------- */
+
+static int init(tdm_self *self, void *state, const struct tdm_start *start)
+{
+    struct sup *s = state;
+    const struct tdm_sup_cfg *cfg = start->arg;
+    int err = cfg == NULL || start->arg_bytes != sizeof *cfg ? TDM_EINVAL : check_cfg(cfg);
+
+    if (err < 0)
+        return tdm_fail(self, err, "supervisor settings refused");
+    err = family_new(&s->family, self->rt, cfg);
+    if (err < 0)
+        return err;
+    family_begin(s->family, self); /* ours to the end of this incarnation; see family_ended() */
+    s->cfg = family_cfg(s->family);
+    s->times = tdm_alloc(self, (intensity(s) + 1) * sizeof *s->times);
+    if (s->times == NULL)
+        return TDM_ENOMEM;
+    if (cfg->name != NULL && (err = tdm_register(self, cfg->name, strlen(cfg->name))) < 0)
+        return tdm_fail(self, err, "name %s is taken", cfg->name);
+    if (cfg->strategy != TDM_DYNAMIC) {
+        s->n = (uint32_t)cfg->n_children;
+        s->entries = tdm_alloc(self, (s->n + 1) * sizeof *s->entries);
+        if (s->entries == NULL)
+            return TDM_ENOMEM;
+    }
+    struct tdm_msg *go = tdm_msg_new(self->rt, TDM_MSG_TIMER, 0); /* the first step, when init is through */
+    return go == NULL ? TDM_ENOMEM : actor_post(self->rt, tdm_self_pid(self).id, go);
+}
+
+static int release_held(tdm_self *self, struct sup *s)
+{
+    while (s->held != NULL && s->phase == RUNNING) {
+        struct tdm_msg *m = s->held;
+        s->held = m->next_;
+        if (runtime_send_unbounded(self->rt, tdm_self_pid(self), m) < 0)
+            tdm_msg_free(self->rt, m);
+    }
+    return TDM_OK;
+}
+
+static struct child *child_in(struct tdm_msg *m)
+{
+    return *(struct child **)tdm_msg_data(m);
+}
+
+static int handle(tdm_self *self, void *state, struct tdm_msg *m)
+{
+    static const struct tdm_reason shutdown = { .kind = TDM_EXIT_SHUTDOWN };
+    struct sup *s = state;
+    int err = TDM_OK;
+
+    switch (m->type) {
+    case SIG_CHILD_STARTED:
+        err = child_started(self, s, child_in(m));
+        break;
+    case SIG_CHILD_EXIT:
+        tdm_msg_take(self, m); /* it lies in the child, which may go */
+        err = child_ended(self, s, child_in(m));
+        break;
+    case SIG_FAMILY_EMPTY:
+        tdm_msg_take(self, m);
+        return s->phase == STOPPING && family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
+    case SIG_ADMIN:
+        return admin(self, s, m);
+    case TDM_MSG_STOP:
+        return begin_stop(self, s, &shutdown);
+    case TDM_MSG_TIMER:
+        if (m->ref == 0 && s->phase == STARTING)
+            err = start_next(self, s);
+        else
+            err = timer_fired(self, s, m->ref);
+        break;
+    case TDM_MSG_EXIT:
+        break; /* a linked stranger's end changes nothing */
+    default:
+        tdm_log_error("supervisor.unexpected_message", "type=%u", m->type);
+    }
+    return err < 0 ? err : release_held(self, s);
+}
+
+static int terminate(tdm_self *self, void *state, const struct tdm_reason *reason)
+{
+    struct sup *s = state;
+
+    (void)reason;
+    while (s->held != NULL) {
+        struct tdm_msg *next = s->held->next_;
+        tdm_msg_free(self->rt, s->held);
+        s->held = next;
+    }
+    for (uint32_t i = 0; i < s->n; i++)
+        tdm_msg_free(self->rt, s->entries[i].answer);
+    if (s->phase == STOPPING && s->start_err < 0)
+        runtime_tell_waiters(self->rt, tdm_self_pid(self), false, s->start_err);
+    return TDM_OK;
+}
+
+const struct tdm_behaviour tdm_supervisor = {
+    .name = "supervisor",
+    .state_bytes = sizeof(struct sup),
+    .init = init,
+    .handle = handle,
+    .terminate = terminate,
+};
+
+int tdm_sup_start(struct tdm_runtime *rt, const struct tdm_sup_cfg *cfg, tdm_pid *ret)
+{
+    struct tdm_spawn_cfg spawn = {
+        .behaviour = &tdm_supervisor, .arg = cfg, .arg_bytes = sizeof *cfg, .trap_exit = true, .trap_stop = true, .tag = cfg->name
+    };
+    tdm_pid pid;
+    int err = check_cfg(cfg);
+
+    if (err < 0)
+        return err;
+    err = runtime_spawn_and_wait(rt, &spawn, &pid);
+    if (err < 0)
+        return err;
+    *ret = pid;
+    return TDM_OK;
+}

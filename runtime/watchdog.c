@@ -1,0 +1,129 @@
+/* watchdog.c - sees callbacks that do not end, and what waits behind them.
+ *
+ * Idea:      while any worker is awake a thread looks every few milliseconds whether each still takes turns. If one
+ *            stands in the same callback while others wait in its queue, a parked worker is woken to steal them, and
+ *            its timers are run for it. If it stands there past the budget, that is told, and the callback is ended
+ *            (fault.c) with error:ESTUCK; the worker itself goes on.
+ * It sleeps when all workers do: an idle runtime uses no CPU. A worker that finds it asleep wakes it.
+ * Everything it reads of a worker is a glance; acting on an old one costs a needless wake, never more. */
+#include "watchdog.h"
+
+#include <string.h>
+
+#include "scheduler.h"
+#include "tandem/log.h"
+
+TDM_COUNTER(counter_stuck, "tandem_actors_stuck_total", "callbacks that ran past their budget");
+
+enum { LOOK_MS = 4, AGAIN_MS = 50 };
+
+struct watched {
+    uint64_t slices;
+    uint64_t callback; /* number of the callback that has not ended, 0 none */
+    uint64_t since_ns;
+    uint64_t next_try_ns;
+    bool told;
+};
+
+struct watchdog {
+    struct tdm_runtime *rt;
+    struct tdm_thread *thread;
+    struct tdm_parker parker;
+    _Atomic bool asleep, stop;
+    struct watched watched[WORKERS_MAX];
+};
+
+static void past_budget(struct worker *w, struct watched *x, uint64_t now)
+{
+    if (!x->told) {
+        tdm_count(&counter_stuck, 1);
+        tdm_log_warn("actor.stuck", "worker=%u run_ms=%lu", w->number, (unsigned long)((now - x->since_ns) / 1000000));
+        x->told = true;
+    }
+    x->next_try_ns = now + TDM_MS(AGAIN_MS);
+    fault_end_callback(&w->landing, x->callback);
+}
+
+static void look_at(struct worker *w, struct watched *x, uint64_t now)
+{
+    struct thread *t = atomic_load_explicit(&w->thread, memory_order_acquire); /* partner: worker_main */
+    uint64_t slices = atomic_load_explicit(&w->slices, memory_order_relaxed);
+    uint32_t limit_ms = w->rt->cfg.stuck_after_ms;
+
+    if (t == NULL)
+        return;
+    uint64_t callback = atomic_load_explicit(&t->in_callback, memory_order_relaxed)
+                            ? atomic_load_explicit(&t->callback_seq, memory_order_relaxed)
+                            : 0;
+    if (callback == 0 || callback != x->callback || slices != x->slices) {
+        *x = (struct watched){ .slices = slices, .callback = callback, .since_ns = now };
+        return;
+    }
+    if (ck_ring_size(&w->ring) > 0)
+        scheduler_wake(w->rt);
+    wheel_run(w->wheel, now);
+    if (limit_ms != UINT32_MAX && now - x->since_ns >= TDM_MS(limit_ms) && now >= x->next_try_ns)
+        past_budget(w, x, now);
+}
+
+static void watch(void *arg)
+{
+    struct watchdog *d = arg;
+    struct tdm_runtime *rt = d->rt;
+    struct tdm_env *env = rt->env;
+
+    while (!atomic_load_explicit(&d->stop, memory_order_acquire)) {
+        uint64_t now = env->now_ns(env);
+        for (uint32_t i = 0; i < rt->n_workers; i++)
+            look_at(&rt->workers[i], &d->watched[i], now);
+        if (scheduler_busy(rt)) {
+            env->park(env, &d->parker, now + TDM_MS(LOOK_MS));
+            continue;
+        }
+        /* seq_cst: publish, then look again; partner: watchdog_rouse, which comes after the idle bit is cleared */
+        atomic_store_explicit(&d->asleep, true, memory_order_seq_cst);
+        if (!scheduler_busy(rt))
+            env->park(env, &d->parker, TDM_FOREVER);
+        atomic_store_explicit(&d->asleep, false, memory_order_seq_cst);
+    }
+}
+
+void watchdog_rouse(struct tdm_runtime *rt)
+{
+    struct watchdog *d = rt->watchdog;
+
+    if (d == NULL || !atomic_load_explicit(&d->asleep, memory_order_seq_cst)) /* partner: watch() */
+        return;
+    if (atomic_exchange_explicit(&d->asleep, false, memory_order_seq_cst))
+        rt->env->unpark(rt->env, &d->parker);
+}
+
+int watchdog_start(struct tdm_runtime *rt)
+{
+    struct watchdog *d = rt->env->alloc(rt->env, sizeof *d);
+
+    if (d == NULL)
+        return TDM_ENOMEM;
+    memset(d, 0, sizeof *d);
+    d->rt = rt;
+    int err = rt->env->thread_start(rt->env, &d->thread, "tandem-watchdog", watch, d);
+    if (err < 0) {
+        rt->env->free(rt->env, d, sizeof *d);
+        return err;
+    }
+    rt->watchdog = d;
+    return TDM_OK;
+}
+
+void watchdog_stop(struct tdm_runtime *rt)
+{
+    struct watchdog *d = rt->watchdog;
+
+    if (d == NULL)
+        return;
+    atomic_store_explicit(&d->stop, true, memory_order_release);
+    rt->env->unpark(rt->env, &d->parker);
+    rt->env->thread_join(rt->env, d->thread);
+    rt->watchdog = NULL;
+    rt->env->free(rt->env, d, sizeof *d);
+}
