@@ -16,6 +16,8 @@
 #define JSON_SCAN_LEVELS 8    /* names in one path */
 #define JSON_SCAN_NAME   64   /* bytes of a name */
 
+enum { JSON_SCAN_NOBODY, JSON_SCAN_ROOT }; /* the first two nodes of every plan */
+
 enum json_kind {
     JSON_SCAN_ABSENT,
     JSON_SCAN_OBJECT,
@@ -47,7 +49,8 @@ struct json_node {
 };
 
 /* The paths to look for, as a tree of names. Fill with json_scan_plan(), then constant: any
- * number of threads may scan by one plan. Node 0 is nobody, node 1 the whole text. */
+ * number of threads may scan by one plan. Node JSON_SCAN_NOBODY is wanted by no path, JSON_SCAN_ROOT is
+ * the whole text. */
 struct json_plan {
     uint32_t nodes;
     uint32_t paths;
@@ -66,7 +69,7 @@ struct json_scan_error {
  * Errors: TDM_ETOOBIG one of the limits above; TDM_EINVAL an empty name; TDM_EEXIST a path twice. */
 int json_scan_plan(struct json_plan *plan, const char *const *paths, size_t count);
 
-/* The child of `parent` that is called `name` (not unescaped here); 0 when there is none. */
+/* The child of `parent` that is called `name` (not unescaped here); JSON_SCAN_NOBODY when there is none. */
 uint32_t json_scan_child(const struct json_plan *plan, uint32_t parent, const char *name, size_t bytes);
 
 /* Check the text. `out` gets one slice for each path of the plan, in the order of the paths;

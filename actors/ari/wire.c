@@ -120,8 +120,8 @@ static void prepare(void)
         types[e - 1] = rows[e].name;
         read_row((enum ari_event)e);
     }
-    for (uint8_t i = 0; i < PLACES; i++)
-        wire.keys[ARI_UNKNOWN][wire.count[ARI_UNKNOWN]++] = i;
+    for (size_t i = 0; i < PLACES; i++)
+        wire.keys[ARI_UNKNOWN][wire.count[ARI_UNKNOWN]++] = (uint8_t)i;
     int err = json_scan_plan(&wire.paths, paths, SLOTS);
 
     if (err == TDM_OK)
@@ -279,9 +279,9 @@ int ari_wire_scan(struct ari_frame *frame, const char *text, size_t bytes, char 
     frame->kind = ARI_NONE;
     if (frame->type.bytes == 0)
         return TDM_OK;
-    const uint32_t node = json_scan_child(&wire.types, 1, frame->type.at, frame->type.bytes);
+    const uint32_t node = json_scan_child(&wire.types, JSON_SCAN_ROOT, frame->type.at, frame->type.bytes);
 
-    frame->event = (enum ari_event)wire.types.node[node].slot; /* node 0, nobody, has slot 0 */
+    frame->event = (enum ari_event)wire.types.node[node].slot; /* nobody's slot is 0 */
     frame->kind = rows[frame->event].kind;
     if (frame->kind == ARI_RESPONSE)
         frame->request_id = text_or_none(frame, &slots[SLOT_REQUEST], &rest);

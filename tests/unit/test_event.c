@@ -1,5 +1,6 @@
 /* test_event.c - the fields of an event, as an app asks for them. */
 #include "event.h"
+#include "tandem/env.h"
 #include "tandem/err.h"
 #include "tandem/runtime.h"
 
@@ -306,6 +307,41 @@ Test(event, other_messages_carry_no_event)
     cr_expect(eq(int, event_msg_new(rt, TDM_MSG_TIMER, &(struct event_head){ .code = 0 }, "{}", 2, &none),
                  TDM_EINVAL));
     cr_expect(none == NULL);
+    tdm_msg_free(rt, msg);
+    tdm_runtime_free(rt);
+}
+
+/* ---- when memory runs out -------------------------------------------------------------------------- */
+
+static _Thread_local bool no_memory;
+
+static void *alloc_or_not(struct tdm_env *env, size_t bytes)
+{
+    (void)env;
+    return no_memory ? NULL : tdm_env_real()->alloc(tdm_env_real(), bytes);
+}
+
+Test(event, without_memory_a_string_is_not_there_and_comes_when_there_is_some_again)
+{
+    struct tdm_env env = *tdm_env_real();
+    struct tdm_runtime *rt = NULL;
+    char json[1200];
+    const int bytes = snprintf(json, sizeof json, "{\"digit\":\"5\",\"long\":\"%01000d\"}", 7);
+    struct tdm_msg *msg = NULL;
+
+    env.alloc = alloc_or_not;
+    cr_assert(eq(int, tdm_runtime_new(&rt, &(struct tdm_runtime_cfg){ .env = &env, .workers = 1 }), TDM_OK));
+    cr_assert(eq(
+        int, event_msg_new(rt, TDM_MSG_EVENT, &(struct event_head){ .code = 0 }, json, (size_t)bytes, &msg),
+        TDM_OK));
+    tdm_event *ev = tdm_msg_event(msg);
+
+    no_memory = true;
+    expect_str(ev, "digit", "5"); /* it fits into the header's room */
+    cr_expect(tdm_event_str(ev, "long") == NULL);
+    no_memory = false;
+    cr_expect(msg->drop_ == NULL);
+    cr_assert(tdm_event_str(ev, "long") != NULL && strlen(tdm_event_str(ev, "long")) == 1000);
     tdm_msg_free(rt, msg);
     tdm_runtime_free(rt);
 }
