@@ -395,9 +395,11 @@ static int serve(struct options *o, struct tdm_runtime *rt, const sigset_t *set)
     if (err == TDM_OK)
         err = exchange_start(rt, &o->cfg, &ex, why, sizeof why);
     if (err < 0) {
-        fprintf(stderr, "tandem exchange: cannot start on %s:%u: %s\n",
-                o->cfg.address == NULL ? "127.0.0.1" : o->cfg.address, o->cfg.port,
-                *why != '\0' ? why : tdm_strerror(err));
+        if (*why != '\0')
+            fprintf(stderr, "tandem exchange: %s\n", why);
+        else
+            fprintf(stderr, "tandem exchange: cannot listen on %s port %u: %s\n",
+                    o->cfg.address == NULL ? "127.0.0.1" : o->cfg.address, o->cfg.port, tdm_strerror(err));
         return EXIT_USAGE;
     }
     if (!o->quiet)

@@ -37,6 +37,7 @@ struct exchange {
     uint64_t armed_ns;
     uint64_t doomed[DOOMED_MAX]; /* connections whose reader is too slow, to be reset */
     uint32_t n_doomed;
+    struct granted *opening;
     bool done;
     char last_call[64];
 };
@@ -50,8 +51,9 @@ struct order {
     bool scripted;
 };
 
-/* Payload of ACCEPT: an upgrade that was granted and waits. */
+/* An upgrade that was granted: the payload of ACCEPT, and kept until WS_OPEN says that it is done. */
 struct granted {
+    struct granted *next;
     tdm_conn conn;
     bool subprotocol;
     char authorization[256];
@@ -188,11 +190,50 @@ static void accept_now(struct exchange *ex, const struct granted *g)
                                      .message_max = 65535,
                                      .unsent_max = 64u << 20,
                                      .write_timeout_ms = ex->write_timeout_ms };
+    struct granted *copy = tdm_alloc(ex->self, sizeof *copy);
 
-    if (tdm_ws_accept(ex->rt, g->conn, &cfg) < 0)
+    if (copy == NULL || tdm_ws_accept(ex->rt, g->conn, &cfg) < 0) {
+        if (copy != NULL)
+            tdm_free(ex->self, copy);
         return;
-    if (ex_model_ws_open(ex->model, g->conn.id, g->query, g->authorization) < 0)
-        tdm_ws_abort(ex->rt, g->conn);
+    }
+    *copy = *g;
+    copy->next = ex->opening;
+    ex->opening = copy;
+}
+
+/* What was granted for this connection, taken off the list; NULL. */
+static struct granted *opening_take(struct exchange *ex, uint64_t conn)
+{
+    struct granted **at = &ex->opening;
+
+    while (*at != NULL && (*at)->conn.id != conn)
+        at = &(*at)->next;
+    struct granted *g = *at;
+    if (g != NULL)
+        *at = g->next;
+    return g;
+}
+
+/* Only now may anything be sent on it. */
+static void on_open(struct exchange *ex, const struct tdm_ws_state *s)
+{
+    struct granted *g = opening_take(ex, s->conn.id);
+
+    if (g != NULL && ex_model_ws_open(ex->model, s->conn.id, g->query, g->authorization) < 0)
+        tdm_ws_abort(ex->rt, s->conn);
+    if (g != NULL)
+        tdm_free(ex->self, g);
+}
+
+/* A connection is no more, opened or still to be. */
+static void on_closed(struct exchange *ex, tdm_conn conn)
+{
+    struct granted *g = opening_take(ex, conn.id);
+
+    if (g != NULL)
+        tdm_free(ex->self, g);
+    ex_model_ws_closed(ex->model, conn.id);
 }
 
 static void on_upgrade(struct exchange *ex, const struct tdm_http_request *r)
@@ -280,7 +321,13 @@ static void room_message(struct exchange *ex, struct tdm_msg *msg)
                          ((const struct tdm_ws_data *)data)->data, ((const struct tdm_ws_data *)data)->bytes);
         break;
     case TDM_MSG_WS_CLOSED:
-        ex_model_ws_closed(ex->model, ((const struct tdm_ws_state *)data)->conn.id);
+        on_closed(ex, ((const struct tdm_ws_state *)data)->conn);
+        break;
+    case TDM_MSG_CONN_GONE:
+        on_closed(ex, *(const tdm_conn *)data);
+        break;
+    case TDM_MSG_WS_OPEN:
+        on_open(ex, data);
         break;
     case TDM_MSG_TIMER:
         if (msg->ref == ex->timer)
@@ -296,7 +343,7 @@ static void room_message(struct exchange *ex, struct tdm_msg *msg)
     case FINISH:
         ex_model_finish(ex->model);
         break;
-    default: /* WS_OPEN, binary frames, connections that are gone */
+    default: /* binary frames */
         break;
     }
 }
