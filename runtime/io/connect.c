@@ -223,8 +223,7 @@ void connect_ready(struct tcp *t)
         return;
     }
     if (c->tls != NULL) {
-        t->tls = tls_connect(c->tls, c->server_name);
-        if (t->tls == NULL) {
+        if (tcp_use_tls(t, tls_connect(c->tls, c->server_name)) != TDM_OK) {
             tcp_fail(t, TDM_ENOMEM, "TLS: %s", tdm_strerror(TDM_ENOMEM));
             return;
         }

@@ -46,6 +46,16 @@ struct tcp *tcp_new(struct loop *loop, const struct tcp_ops *ops, void *owner)
     return t;
 }
 
+int tcp_use_tls(struct tcp *t, struct tls *session)
+{
+    struct loop *loop = t->loop;
+
+    t->tls = session;
+    if (loop->plain == NULL)
+        loop->plain = loop->env->alloc(loop->env, LOOP_RX_BYTES + LOOP_RX_SLACK);
+    return session != NULL && loop->plain != NULL ? TDM_OK : TDM_ENOMEM;
+}
+
 int tcp_accepted(struct loop *loop, int fd, struct tls_ctx *tls, const struct tcp_ops *ops, void *owner,
                  struct tcp **ret)
 {
@@ -59,9 +69,8 @@ int tcp_accepted(struct loop *loop, int fd, struct tls_ctx *tls, const struct tc
     t->fd = fd;
     t->state = TCP_OPEN;
     if (tls != NULL) {
-        t->tls = tls_accept(tls);
         t->state = TCP_HANDSHAKE;
-        if (t->tls == NULL)
+        if (tcp_use_tls(t, tls_accept(tls)) != TDM_OK)
             goto fail;
     }
     t->events = TDM_POLL_READ;

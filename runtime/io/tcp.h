@@ -106,6 +106,7 @@ void tcp_fail(struct tcp *t, int err, const char *format, ...) __attribute__((fo
 /* ---- for connect.c and loop.c -------------------------------------------------------------- */
 
 struct tcp *tcp_new(struct loop *loop, const struct tcp_ops *ops, void *owner);
+int tcp_use_tls(struct tcp *t, struct tls *session); /* NULL session, or no buffer: TDM_ENOMEM */
 void tcp_watch(struct tcp *t, uint32_t events);
 void tcp_connected(struct tcp *t); /* the socket is up: handshake, or opened() */
 void tcp_dirty(struct tcp *t);
