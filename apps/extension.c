@@ -141,15 +141,16 @@ const char *extension_fault(const char *pattern)
 
 /* -- matching ------------------------------------------------------------------------------------ */
 
-static bool same_exact(const char *a, const char *b)
+/* As strcmp(), without the dashes. */
+static int compare_exact(const char *a, const char *b)
 {
     do {
         a = skip_dashes(a);
         b = skip_dashes(b);
         if (*a != *b)
-            return false;
+            return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
     } while (*a++ != '\0' && *b++ != '\0');
-    return true;
+    return 0;
 }
 
 bool extension_matches(const char *pattern, const char *exten)
@@ -157,7 +158,7 @@ bool extension_matches(const char *pattern, const char *exten)
     struct place p;
 
     if (pattern[0] != '_')
-        return same_exact(pattern, exten);
+        return compare_exact(pattern, exten) == 0;
     for (pattern++;; exten++) {
         pattern = read_place(pattern, &p);
         exten = skip_dashes(exten);
@@ -211,7 +212,7 @@ int extension_compare(const char *a, const char *b)
         return a_is_pattern ? 1 : -1;
     if (a_is_pattern)
         return compare_patterns(a + 1, b + 1);
-    return same_exact(a, b) ? 0 : strcmp(a, b) < 0 ? -1 : 1;
+    return compare_exact(a, b);
 }
 
 int extension_best(const char *const *patterns, size_t n, const char *exten)

@@ -343,14 +343,46 @@ static void check_route(const struct look *l, size_t at)
 
     snprintf(key, sizeof key, "router.extensions[%zu].app", at);
     check_app_known(l, routes[at].app, key);
-    snprintf(key, sizeof key, "router.extensions[%zu].match", at);
-    for (size_t i = 0; i < at && routes[at].match != NULL; i++) {
-        if (routes[i].match == NULL || extension_compare(routes[i].match, routes[at].match) != 0)
-            continue;
-        tdm_config_fault(l->report, key, NULL,
-                         "matches the same as router.extensions[%zu], so it is never used", i);
+}
+
+/* Precedence, and among equals the file's order; routes without a pattern last. */
+static int by_precedence(const void *a, const void *b)
+{
+    const struct program_route *x = *(const struct program_route *const *)a;
+    const struct program_route *y = *(const struct program_route *const *)b;
+    int cmp;
+
+    if (x->match == NULL || y->match == NULL)
+        cmp = (x->match == NULL) - (y->match == NULL);
+    else
+        cmp = extension_compare(x->match, y->match);
+    return cmp == 0 ? (x > y) - (x < y) : cmp;
+}
+
+/* Routes that match the same stand side by side once all are in order. */
+static void check_doubles(const struct look *l)
+{
+    const struct program_route *routes = l->cfg->router.extensions;
+    size_t n = l->cfg->router.n_extensions;
+    const struct program_route **sorted = calloc(n + 1, sizeof *sorted);
+    char key[64];
+
+    if (sorted == NULL) {
+        l->report->out_of_memory = true;
         return;
     }
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &routes[i];
+    qsort(sorted, n, sizeof *sorted, by_precedence);
+    for (size_t i = 1; i < n && sorted[i]->match != NULL; i++) {
+        if (extension_compare(sorted[i - 1]->match, sorted[i]->match) != 0)
+            continue;
+        snprintf(key, sizeof key, "router.extensions[%zu].match", (size_t)(sorted[i] - routes));
+        tdm_config_fault(l->report, key, NULL,
+                         "matches the same as router.extensions[%zu], so it is never used",
+                         (size_t)(sorted[i - 1] - routes));
+    }
+    free(sorted);
 }
 
 static void check_router(const struct look *l)
@@ -365,6 +397,7 @@ static void check_router(const struct look *l)
                          TDM_LOG_TEXT(cfg->router.app, strlen(cfg->router.app)));
     for (size_t i = 0; i < cfg->router.n_extensions; i++)
         check_route(l, i);
+    check_doubles(l);
     if (cfg->router.unknown.action == UNKNOWN_APP && cfg->router.unknown.app == NULL &&
         !tdm_config_faulty(l->report, "router.unknown"))
         tdm_config_fault(l->report, "router.unknown.app", NULL, "is missing; action: app needs it");

@@ -385,6 +385,34 @@ Test(config, a_bomb_of_aliases_is_bounded)
     done();
 }
 
+Test(config, brackets_without_end_are_refused_at_once)
+{
+    size_t n = TDM_CONFIG_BYTES_MAX;
+    char *text = malloc(n);
+
+    for (int i = 0; i < 2; i++) {
+        memset(text, "[{"[i], n);
+        cr_expect(eq(int, tdm_config_load_text("t", text, n, &all_schema, &all, &report), TDM_ECONFIG));
+        cr_assert(eq(sz, report.n_faults, 1));
+        cr_expect(eq(str, report.faults[0].text, "brackets are nested too deeply"));
+        done();
+    }
+    free(text);
+}
+
+Test(config, text_arrives_whole_however_it_is_cut_into_pieces)
+{
+    char text[1200];
+
+    for (size_t pad = 200; pad < 300; pad++) { /* characters of two, three and four bytes on every border */
+        memset(text, '#', pad);
+        snprintf(text + pad, sizeof text - pad, "\n" GOOD "text: \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"\n");
+        cr_assert(zero(int, load(text)), "%zu", pad);
+        cr_expect(eq(str, all.text, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+        done();
+    }
+}
+
 Test(config, a_file_too_large_is_refused_unread)
 {
     size_t n = TDM_CONFIG_BYTES_MAX + 1;

@@ -139,6 +139,14 @@ Test(program_config, two_patterns_that_match_the_same_are_a_fault)
             "never used\n");
 }
 
+Test(program_config, dashes_do_not_hide_that_two_extensions_are_the_same)
+{
+    refused(SOURCE("router") "router:\n  app: router\n  extensions:\n    - { match: 5-5, app: hello }\n"
+                             "    - { match: 54, app: hello }\n    - { match: 55, app: hello }\n",
+            "t.yaml:8:16: router.extensions[2].match: matches the same as router.extensions[0], so it is "
+            "never used\n");
+}
+
 Test(program_config, one_server_gives_an_app_to_one_source)
 {
     refused(
