@@ -156,8 +156,8 @@ void bench_w7(void)
     BENCH_CHECK(d.pids != NULL && d.ns != NULL);
     BENCH_CHECK(tdm_sup_start(rt,
                               &(struct tdm_sup_cfg){ .strategy = TDM_DYNAMIC,
-                                                     .intensity = 100000000,
-                                                     .period_ms = 1000,
+                                                     .intensity = 100000,
+                                                     .period_ms = 10,
                                                      .children = &template,
                                                      .n_children = 1 },
                               &d.sup) == TDM_OK);
