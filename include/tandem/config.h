@@ -17,7 +17,7 @@
  * which must be set. Secrets are shown as **** in reports, dumps and (log.h) in every log record.
  *
  * Limits: files up to 1 MiB; lists up to 10000 and maps up to 1000 entries unless the field says so;
- * keys up to 63 bytes; aliases count as if written out. */
+ * keys up to 63 bytes; brackets 64 deep or little more; aliases count as if written out. */
 #ifndef TANDEM_CONFIG_H
 #define TANDEM_CONFIG_H
 #include <stdbool.h>
