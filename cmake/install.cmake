@@ -7,6 +7,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/tandem-config.cmake.in
   ${CMAKE_BINARY_DIR}/tandem-config.cmake INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/tandem-config-version.cmake
   COMPATIBILITY SameMinorVersion) # until 1.0 a minor version may break
+file(RELATIVE_PATH up_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/tandem.pc.in ${CMAKE_BINARY_DIR}/tandem.pc @ONLY)
 
 install(TARGETS tandem EXPORT tandem-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
