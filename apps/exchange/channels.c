@@ -48,7 +48,7 @@ struct ex_channel *ex_channel_new(struct ex_model *m, const char *id, const char
         return NULL;
     ch->lane.channel = ch;
     ch->priority = 1;
-    ch->wall_ns = m->wall_ns;
+    ex_stamp(m->wall_ns, ch->created);
     ch->caller.leave_at = UINT32_MAX;
     ch->prev = m->last_channel;
     if (ch->prev != NULL)
@@ -111,8 +111,6 @@ static void json_party(struct ex_text *t, const char *member, const char *name, 
 
 void ex_json_channel(struct ex_text *t, const char *name, const struct ex_channel *ch)
 {
-    char stamp[40];
-
     ex_json_open(t, name, '{');
     ex_json_str(t, "id", ch->id);
     ex_json_str(t, "name", ch->name);
@@ -128,7 +126,7 @@ void ex_json_channel(struct ex_text *t, const char *name, const struct ex_channe
     ex_json_str(t, "app_name", ch->app_name);
     ex_json_str(t, "app_data", ch->app_data);
     ex_json_close(t, '}');
-    ex_json_str(t, "creationtime", ex_stamp(ch->wall_ns, stamp));
+    ex_json_str(t, "creationtime", ch->created);
     ex_json_str(t, "language", ch->language);
     ex_json_close(t, '}');
 }

@@ -11,12 +11,14 @@
 
 struct ex_text *ex_event(struct ex_model *m, const char *type)
 {
-    char stamp[40];
-
+    if (m->stamp_ms != m->wall_ns / 1000000) {
+        m->stamp_ms = m->wall_ns / 1000000;
+        ex_stamp(m->wall_ns, m->stamp);
+    }
     ex_text_clear(&m->event);
     ex_json_open(&m->event, NULL, '{');
     ex_json_str(&m->event, "type", type);
-    ex_json_str(&m->event, "timestamp", ex_stamp(m->wall_ns, stamp));
+    ex_json_str(&m->event, "timestamp", m->stamp);
     m->event_type = type;
     return &m->event;
 }

@@ -144,7 +144,7 @@ struct ex_channel {
     char *caller_name, *caller_number, *connected_name, *connected_number;
     char *context, *exten, *app_name, *app_data, *language;
     int priority;
-    uint64_t wall_ns; /* creationtime */
+    char created[40]; /* creationtime */
     enum ex_state state;
     struct ex_app *app; /* NULL: not in Stasis */
     struct ex_bridge *bridge;
@@ -264,6 +264,8 @@ struct ex_model {
 
     struct ex_text event, frame, answer, line; /* reused */
     const char *event_type;
+    char stamp[40]; /* of stamp_ms */
+    uint64_t stamp_ms;
     struct ex_block *blocks;
     bool holding;          /* events wait until the request is answered */
     struct ex_frames kept; /* those events */

@@ -80,39 +80,49 @@ static size_t utf8_length(const unsigned char *s)
     return n;
 }
 
-static void add_escaped(struct ex_text *t, unsigned char c)
+/* Write the escape of one byte; returns its length, at most 6. */
+static size_t escape(char *out, unsigned char c)
 {
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt", hex[] = "0123456789abcdef";
     const char *found = strchr(from, c);
-    char code[8];
 
-    if (found != NULL)
-        snprintf(code, sizeof code, "\\%c", to[found - from]);
-    else
-        snprintf(code, sizeof code, "\\u%04x", c);
-    ex_text_puts(t, code);
+    out[0] = '\\';
+    if (found != NULL) {
+        out[1] = to[found - from];
+        return 2;
+    }
+    memcpy(out + 1, "u00", 3);
+    out[4] = hex[c >> 4];
+    out[5] = hex[c & 15];
+    return 6;
 }
 
 void ex_text_quoted(struct ex_text *t, const char *value)
 {
-    const unsigned char *s = (const unsigned char *)value, *plain = s;
+    const unsigned char *s = (const unsigned char *)value;
 
-    ex_text_add(t, "\"", 1);
+    if (!text_reserve(t, 6 * strlen(value) + 2)) /* each byte may become an escape */
+        return;
+    char *out = t->at + t->bytes;
+    *out++ = '"';
     while (*s != '\0') {
-        size_t n = utf8_length(s);
-        if (n > 0 && *s >= 0x20 && *s != '"' && *s != '\\') {
+        bool plain = *s >= 0x20 && *s < 0x80 && *s != '"' && *s != '\\';
+        size_t n = plain ? 1 : utf8_length(s);
+        if (n > 1 || plain) {
+            memcpy(out, s, n);
+            out += n;
             s += n;
             continue;
         }
-        ex_text_add(t, (const char *)plain, (size_t)(s - plain));
         if (n == 0)
-            ex_text_add(t, "?", 1);
+            *out++ = '?';
         else
-            add_escaped(t, *s);
-        plain = ++s;
+            out += escape(out, *s);
+        s++;
     }
-    ex_text_add(t, (const char *)plain, (size_t)(s - plain));
-    ex_text_add(t, "\"", 1);
+    *out++ = '"';
+    *out = '\0';
+    t->bytes = (size_t)(out - t->at);
 }
 
 static void json_name(struct ex_text *t, const char *name)

@@ -94,7 +94,7 @@ void ex_op_hangup(struct ex_req *q)
     if (reason != NULL)
         cause = reason_cause(reason);
     else if (code != NULL)
-        cause = *code >= '0' && *code <= '9' ? atoi(code) : -1;
+        cause = *code >= '0' && *code <= '9' ? (int)strtol(code, NULL, 10) : -1;
     if (cause < 0)
         return ex_error(q, 400,
                         reason != NULL ? "Invalid reason for hangup reason provided"

@@ -91,7 +91,7 @@ int ex_param_int(struct ex_req *q, const char *name, int missing)
     size_t member = ex_param_body(q, name);
     const char *text = member != 0 ? ex_param_text(q, member) : ex_param(q, name);
 
-    return text == NULL ? missing : atoi(text);
+    return text == NULL ? missing : (int)strtol(text, NULL, 10); /* what is no number is 0, as there */
 }
 
 bool ex_param_true(struct ex_req *q, const char *name)

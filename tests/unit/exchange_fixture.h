@@ -1,7 +1,7 @@
 /* exchange_fixture.h - a model with a clock of its own and a record of all that comes out of it. */
 #ifndef TESTS_EXCHANGE_FIXTURE_H
 #define TESTS_EXCHANGE_FIXTURE_H
-#include "../../apps/exchange/model.h"
+#include "exchange/model.h"
 
 #include <stdbool.h>
 

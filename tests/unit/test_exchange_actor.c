@@ -1,6 +1,6 @@
 /* test_exchange_actor.c - the exchange as an actor, over real sockets, with a small app as its client: it
  * answers every call by requests over the event connection, counts what reaches it, and sends receipts. */
-#include "../../apps/exchange/exchange.h"
+#include "exchange/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,10 +8,10 @@
 #include <criterion/new/assert.h>
 #include <tandem/err.h>
 
-#include "../../apps/exchange/agenda.h"
-#include "../../apps/exchange/json_in.h"
-#include "../../apps/exchange/json_out.h"
-#include "../../apps/exchange/table.h"
+#include "exchange/agenda.h"
+#include "exchange/json_in.h"
+#include "exchange/json_out.h"
+#include "exchange/table.h"
 
 TestSuite(exchange_json, .timeout = 20);
 

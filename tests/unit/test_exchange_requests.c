@@ -9,7 +9,7 @@
 #include <criterion/new/assert.h>
 #include <criterion/parameterized.h>
 
-#include "../../apps/exchange/inside.h"
+#include "exchange/inside.h"
 
 TestSuite(exchange_requests, .timeout = 20);
 
