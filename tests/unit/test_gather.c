@@ -136,7 +136,8 @@ Test(gather, a_question_that_nothing_can_answer_is_refused, .timeout = 10)
     struct gather g;
 
     cr_assert(eq(int, gather_init(&g, &(struct tdm_gather_opts){ .valid = nothing }, 1), TDM_EINVAL));
-    cr_assert(eq(int, gather_init(&g, &(struct tdm_gather_opts){ .min_digits = 5, .max_digits = 4 }, 1), TDM_EINVAL));
+    cr_assert(eq(int, gather_init(&g, &(struct tdm_gather_opts){ .min_digits = 5, .max_digits = 4 }, 1),
+                 TDM_EINVAL));
     cr_assert(eq(int, gather_init(&g, &(struct tdm_gather_opts){ .max_digits = 65 }, 1), TDM_EINVAL));
 }
 
@@ -183,11 +184,8 @@ Test(gather, digits_that_lead_nowhere_do_not_match_at_once, .timeout = 10)
 Test(gather, a_wrong_answer_is_told_so_and_asked_again, .timeout = 10)
 {
     const char *const valid[] = { "1", NULL };
-    struct q q = ask(&(struct tdm_gather_opts){ .prompt = "p",
-                                                .invalid_prompt = "bad",
-                                                .timeout_prompt = "late",
-                                                .valid = valid,
-                                                .tries = 3 });
+    struct q q = ask(&(struct tdm_gather_opts){
+        .prompt = "p", .invalid_prompt = "bad", .timeout_prompt = "late", .valid = valid, .tries = 3 });
 
     prompt_ends(&q);
     press(&q, "9");
@@ -217,7 +215,8 @@ Test(gather, the_last_try_keeps_its_wrong_digits, .timeout = 10)
 
 Test(gather, the_overall_time_ends_all_tries_and_stops_the_prompt, .timeout = 10)
 {
-    struct q q = ask(&(struct tdm_gather_opts){ .prompt = "p", .tries = 9, .overall_ms = 7000, .no_bargein = true });
+    struct q q =
+        ask(&(struct tdm_gather_opts){ .prompt = "p", .tries = 9, .overall_ms = 7000, .no_bargein = true });
 
     prompt_ends(&q);
     wait_ms(&q, 5000);
@@ -341,7 +340,8 @@ Test(gather, jambonz_282_bargein_switched_off_for_one_question_is_on_again_for_t
 
 Test(gather, jambonz_382_without_bargein_digits_under_the_prompt_count_but_do_not_stop_it, .timeout = 10)
 {
-    struct q q = ask(&(struct tdm_gather_opts){ .prompt = "p", .no_bargein = true, .max_digits = 4, .inter_ms = 700 });
+    struct q q =
+        ask(&(struct tdm_gather_opts){ .prompt = "p", .no_bargein = true, .max_digits = 4, .inter_ms = 700 });
 
     press(&q, "12");
     cr_assert(eq(int, q.act, GATHER_WAIT));
@@ -367,7 +367,8 @@ Test(gather, jambonz_382_digits_before_the_question_count_only_when_it_takes_the
 {
     struct gather g;
 
-    cr_assert(eq(int, gather_init(&g, &(struct tdm_gather_opts){ .prompt = "p", .type_ahead = true }, 1), TDM_OK));
+    cr_assert(
+        eq(int, gather_init(&g, &(struct tdm_gather_opts){ .prompt = "p", .type_ahead = true }, 1), TDM_OK));
     cr_assert(eq(int, gather_digit(&g, '1', 1), GATHER_WAIT));
     cr_assert(eq(int, gather_begin(&g, 1), GATHER_WAIT), "who types ahead need not listen");
     cr_assert(eq(int, gather_digit(&g, '#', 2), GATHER_DONE));
