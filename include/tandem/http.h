@@ -34,8 +34,11 @@ struct tdm_http_pool_cfg {
     uint32_t connect_timeout_ms; /* default 5000 */
     uint32_t body_max;           /* largest answer; default 8 MiB */
 };
+/* Nothing is connected yet. While the peer is down, requests are answered with TDM_ECONN as soon as an attempt
+ * to connect fails; attempts are 0.1 s apart, then more, at most 2 s.
+ * Errors: TDM_EINVAL; TDM_ENOMEM; TDM_ETLS a file of `tls` cannot be used (the log says which). */
 int tdm_http_pool_new(struct tdm_runtime *rt, const struct tdm_http_pool_cfg *cfg, struct tdm_http_pool **ret);
-/* Requests under way end with TDM_ECONN. */
+/* Requests that wait or are under way end with TDM_ECONN. NULL is fine. */
 void tdm_http_pool_free(struct tdm_http_pool *pool);
 
 struct tdm_http_req {
@@ -52,11 +55,11 @@ struct tdm_http_req {
 
 /* Payload of TDM_MSG_HTTP_REPLY (msg->ref is the request's). */
 struct tdm_http_reply {
-    int err;    /* TDM_OK when there is a status; else TDM_ETIMEOUT, TDM_ECONN, TDM_ETLS, TDM_EBUSY, ... */
+    int err; /* TDM_OK when there is a status; else TDM_ETIMEOUT, TDM_ECONN, TDM_ETLS, TDM_EBUSY, ... */
     int status; /* 200 ... */
     uint32_t body_bytes;
     char content_type[64];
-    char body[]; /* ends in a NUL that is not counted */
+    char body[]; /* ends in a NUL that is not counted; with `err` the words for a log */
 };
 
 /* Ask. One TDM_MSG_HTTP_REPLY with the returned ref comes to `to`, always and exactly once. GET, PUT and
@@ -80,15 +83,19 @@ struct tdm_http_server_cfg {
     uint32_t body_max;    /* default 64 KiB; more: 413 */
     uint32_t idle_ms;     /* default 15000 */
 };
-/* Listens when it returns. Errors: -EADDRINUSE and kin, TDM_ETLS. */
+/* Listens when it returns; `address` is a literal, IPv4 or IPv6. With tls.ca_file clients must show a
+ * certificate of that authority. It refuses by itself what is not HTTP (400), too large (413, 431), another
+ * WebSocket version (426), or what the owner has not taken after 2 s of a full mailbox (503).
+ * Errors: -EADDRINUSE and kin, TDM_ETLS. */
 int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg *cfg, struct tdm_http_server **ret);
 uint16_t tdm_http_server_port(const struct tdm_http_server *s);
-/* Closes the listener and its connections. */
+/* Closes the listener and its connections; WebSockets that were accepted live on. The port is free when it
+ * returns, for which it waits for the I/O thread (microseconds); so not from a tap of ws.h. NULL is fine. */
 void tdm_http_server_free(struct tdm_http_server *s);
 
 /* Payload of TDM_MSG_HTTP_REQUEST and TDM_MSG_WS_UPGRADE. Pointers point into the message. */
 struct tdm_http_request {
-    tdm_conn conn;
+    tdm_conn conn; /* this request; the next one on the same connection has another */
     const char *method;
     const char *path;          /* as sent, up to '?'; not decoded */
     const char *query;         /* after '?', "" when none; not decoded */
@@ -100,8 +107,12 @@ struct tdm_http_request {
     bool keep_alive;
 };
 
-/* Answer the request on `conn`. `headers` are extra lines, each ended by \r\n, or NULL. One answer per
- * request, in order; the connection goes on when the request allowed it. TDM_ENOPROC: it is gone. */
+/* Answer the request `conn`. `headers` are extra lines, each ended by \r\n, or NULL. One answer per
+ * request; the connection goes on, to its next request, when the request allowed it. HEAD, 204 and 304 go
+ * without the body.
+ * Errors: TDM_ENOPROC the client is gone, or the request was answered; TDM_ESTATE it was answered.
+ * When the client resets the connection first, the owner gets one TDM_MSG_CONN_GONE, whose payload is the
+ * tdm_conn. Threads: any. */
 int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const char *headers,
                      const char *content_type, const void *body, size_t body_bytes);
 

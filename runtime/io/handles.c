@@ -73,6 +73,12 @@ int handles_take(struct handles *t, struct tdm_env *env, tdm_conn *ret)
     return TDM_OK;
 }
 
+void handles_rename(struct handle *h)
+{
+    /* release: as handles_give(); by two, because an odd generation means taken. */
+    atomic_fetch_add_explicit(&h->generation, 2, memory_order_release);
+}
+
 void handles_give(struct handles *t, struct handle *s)
 {
     s->owner = NULL;

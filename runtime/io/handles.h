@@ -57,6 +57,9 @@ void handles_fini(struct handles *t, struct tdm_env *env);
 /* Take one; *ret is what names it. Threads: any. Errors: TDM_ENOMEM; TDM_EBUSY a million are taken. */
 int handles_take(struct handles *t, struct tdm_env *env, tdm_conn *ret);
 
+/* The same handle under a new name; the old one is stale from here on. The loop only. */
+void handles_rename(struct handle *h);
+
 /* From here on the handle is stale. The loop only. */
 void handles_give(struct handles *t, struct handle *s);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "runtime.h"
+#include "tandem/log.h"
 
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
 
@@ -474,8 +475,11 @@ int tdm_http_pool_new(struct tdm_runtime *rt, const struct tdm_http_pool_cfg *cf
         err = text_copy(loop->env, &pool->server_name, cfg->tls.server_name);
     if (err == TDM_OK)
         err = write_common(pool, cfg);
-    if (err == TDM_OK && cfg->tls.on)
+    if (err == TDM_OK && cfg->tls.on) {
         err = tls_ctx_new(&pool->tls, loop->env, &cfg->tls, false, why, sizeof why);
+        if (err == TDM_ETLS) /* the code alone would not say which file */
+            tdm_log_error("io.tls", "why=%s", TDM_LOG_TEXT(why, strlen(why)));
+    }
     if (err != TDM_OK) {
         release_pool(pool);
         return err;

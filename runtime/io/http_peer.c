@@ -77,24 +77,25 @@ static void peer_free(struct tdm_env *env, struct http_peer *p)
 }
 
 /* The client went away while its request was with the owner. */
-static void tell_gone(struct http_peer *p)
+static void tell_gone(struct loop *loop, tdm_pid owner, tdm_conn conn)
 {
-    struct loop *loop = p->tcp->loop;
-    tdm_conn conn = handle_conn(p->handle);
     struct tdm_msg *msg = tdm_msg_copy(loop->rt, TDM_MSG_CONN_GONE, &conn, sizeof conn);
 
     if (msg != NULL)
-        loop_tell(loop, p->server->cfg.owner, msg);
+        loop_tell(loop, owner, msg);
 }
 
 static void on_closed(struct tcp *t, int err)
 {
     struct http_peer *p = t->owner;
+    bool told = p->answering && p->server != NULL && p->held == NULL;
+    tdm_pid owner = p->server != NULL ? p->server->cfg.owner : (tdm_pid){ 0 };
+    tdm_conn conn = p->handle != NULL ? handle_conn(p->handle) : (tdm_conn){ 0 };
 
     (void)err;
-    if (p->answering && p->server != NULL && p->held == NULL)
-        tell_gone(p);
-    leave(p);
+    leave(p); /* first: who hears of it finds the handle stale */
+    if (told)
+        tell_gone(t->loop, owner, conn);
 }
 
 static void on_freed(struct tcp *t)
@@ -277,7 +278,8 @@ static void deliver(struct http_peer *p)
 
     loop_timer_clear(loop, &p->timer);
     p->begun = false;
-    p->tcp->hold_eof = true; /* a client may end its half after the request (curl does not, nc does) */
+    handles_rename(p->handle); /* a late second answer to the request before must not become this one's */
+    p->tcp->hold_eof = true;   /* a client may end its half after the request (curl does not, nc does) */
     tcp_pause(p->tcp, true);
     p->held = make_request(p);
     p->held_ms = 0;

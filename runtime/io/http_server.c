@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime.h"
+#include "tandem/log.h"
 
 enum { ACCEPTS_PER_EVENT = 32, NO_DESCRIPTOR_PAUSE_MS = 100, STOP_CHECK_MS = 20 };
 
@@ -127,8 +128,11 @@ int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg
     s->fd = -1;
     atomic_init(&s->holders, 1);
     fill_defaults(&s->cfg);
-    if (cfg->tls.on)
+    if (cfg->tls.on) {
         err = tls_ctx_new(&s->tls, loop->env, &cfg->tls, true, why, sizeof why);
+        if (err == TDM_ETLS) /* the code alone would not say which file */
+            tdm_log_error("io.tls", "why=%s", TDM_LOG_TEXT(why, strlen(why)));
+    }
     if (err >= 0)
         err = bind_listener(s, cfg->address != NULL ? cfg->address : "127.0.0.1");
     if (err < 0)

@@ -200,7 +200,7 @@ static size_t on_data(struct tcp *t, char *p, size_t n)
     w->handshake = NULL;
     ws_handshake_free(h);
     ws_begin(w, t);
-    return used + ws_data(w, p + used, n - used);
+    return used + (w->phase == WS_LIVE ? ws_data(w, p + used, n - used) : 0);
 }
 
 static void on_closed(struct tcp *t, int err)

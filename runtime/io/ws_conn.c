@@ -7,7 +7,7 @@
  * Liveness:  anything received shows that the peer lives. After ping_ms of silence we ping; after pong_ms
  *            more of it the connection is given up.
  * Invariant: CLOSED is told exactly once, by ws_finish, and nothing after it. The handle is stale from
- *            then on. */
+ *            then on. Its message is made with the connection, so that want of memory cannot swallow it. */
 #include "io/ws_conn.h"
 
 #include <stddef.h>
@@ -33,6 +33,11 @@ struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_
     if (w == NULL)
         return NULL;
     memset(w, 0, sizeof *w);
+    w->closed = tdm_msg_new(loop->rt, TDM_MSG_WS_CLOSED, sizeof(struct tdm_ws_state));
+    if (w->closed == NULL) {
+        loop->env->free(loop->env, w, sizeof *w);
+        return NULL;
+    }
     w->loop = loop;
     w->handle = handle;
     w->owner = cfg->owner;
@@ -56,6 +61,7 @@ void ws_free(struct ws *w)
         w->early_head = o->next;
         out_free(w->loop, o);
     }
+    tdm_msg_free(w->loop->rt, w->closed);
     ws_decoder_free(&w->decoder);
     w->loop->env->free(w->loop->env, w, sizeof *w);
 }
@@ -81,23 +87,20 @@ static const struct tcp_ops ws_ops = { .data = on_data, .closed = on_closed, .fr
 
 /* ---- telling the owner --------------------------------------------------------------------- */
 
-static void tell_state(struct ws *w, uint32_t type, const struct tdm_ws_state *state)
-{
-    struct tdm_msg *msg = tdm_msg_copy(w->loop->rt, type, state, sizeof *state);
-
-    if (msg != NULL)
-        loop_tell(w->loop, w->owner, msg);
-}
-
 void ws_begin(struct ws *w, struct tcp *tcp)
 {
-    struct tdm_ws_state open = { .conn = handle_conn(w->handle) };
+    struct tdm_ws_state state = { .conn = handle_conn(w->handle) };
+    struct tdm_msg *open = tdm_msg_copy(w->loop->rt, TDM_MSG_WS_OPEN, &state, sizeof state);
 
     w->tcp = tcp;
     w->phase = WS_LIVE;
     tcp->ops = &ws_ops;
     tcp->owner = w;
-    tell_state(w, TDM_MSG_WS_OPEN, &open);
+    if (open == NULL) {
+        ws_finish(w, TDM_ENOMEM, 0, WS_ABNORMAL, tdm_strerror(TDM_ENOMEM), TCP_ABORT);
+        return;
+    }
+    loop_tell(w->loop, w->owner, open);
     if (w->ping_ms != UINT32_MAX)
         loop_timer_set(w->loop, &w->timer, w->ping_ms, ping_due);
     while (w->early_head != NULL) {
@@ -109,20 +112,23 @@ void ws_begin(struct ws *w, struct tcp *tcp)
 
 void ws_finish(struct ws *w, int err, int http_status, unsigned code, const char *text, enum tcp_how how)
 {
-    struct tdm_ws_state closed = { .err = err, .http_status = http_status, .code = (uint16_t)code };
+    struct tdm_ws_state *state;
 
     if (w->phase == WS_OVER)
         return;
     w->phase = WS_OVER;
-    closed.conn = handle_conn(w->handle);
+    state = tdm_msg_data(w->closed);
+    *state = (struct tdm_ws_state){ .err = err, .http_status = http_status, .code = (uint16_t)code };
+    state->conn = handle_conn(w->handle);
     if (text != NULL)
-        strncat(closed.text, text, sizeof closed.text - 1);
+        strncat(state->text, text, sizeof state->text - 1);
     loop_timer_clear(w->loop, &w->timer);
     loop_timer_clear(w->loop, &w->held_timer);
     tdm_msg_free(w->loop->rt, w->held); /* the owner was not keeping up; it learns of the end */
     w->held = NULL;
     handles_give(&w->loop->handles, w->handle);
-    tell_state(w, TDM_MSG_WS_CLOSED, &closed);
+    loop_tell(w->loop, w->owner, w->closed);
+    w->closed = NULL;
     if (w->tcp != NULL)
         tcp_end(w->tcp, how);
     w->tcp = NULL;

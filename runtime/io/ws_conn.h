@@ -28,6 +28,7 @@ struct ws {
     uint32_t ping_ms, pong_ms;
     uint64_t pinged_ns; /* when the last ping went out; 0: none is unanswered */
     struct ws_decoder decoder;
+    struct tdm_msg *closed;  /* the last thing to tell, made in advance */
     struct tdm_msg *held;    /* the owner's mailbox was full: first to go when it is not */
     uint32_t held_ms;        /* how long to wait before the next try */
     struct loop_timer timer; /* ping, pong; then the close */

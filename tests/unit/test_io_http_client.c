@@ -183,9 +183,9 @@ IO_STORY(io_http_client, a_peer_that_does_not_answer_costs_the_deadline_and_no_m
 
     tdm_http_request(f->rt, pool, f->me, &req);
     fd = io_raw_accept(f, listener);
+    io_raw_read(f, fd, "\r\n\r\n", buf, sizeof buf);
     io_done(f, io_reply(f, TDM_ETIMEOUT, 0));
     io_raw_read(f, fd, NULL, buf, sizeof buf); /* the connection is given up with it */
-    cr_assert(eq(int, strncmp(buf, "GET / ", 6), 0));
     tdm_http_pool_free(pool);
     io_raw_close(f, fd, false);
     io_raw_close(f, listener, false);

@@ -61,7 +61,7 @@ IO_STORY(io_http_server, pipelined_requests_are_answered_in_order_each_after_the
         cr_assert(not(io_has(f, TDM_MSG_HTTP_REQUEST)), "the next one waits for this answer");
         snprintf(body, sizeof body, "<%d>", i);
         cr_assert(eq(int, tdm_http_respond(f->rt, r->conn, 200, NULL, NULL, body, 3), TDM_OK));
-        cr_assert(eq(int, tdm_http_respond(f->rt, r->conn, 200, NULL, NULL, body, 3), TDM_ESTATE),
+        cr_assert(lt(int, tdm_http_respond(f->rt, r->conn, 200, NULL, NULL, body, 3), 0),
                   "a second answer is refused");
         io_done(f, msg);
     }
