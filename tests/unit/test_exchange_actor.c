@@ -21,6 +21,7 @@ TestSuite(exchange_actor, .timeout = 60);
 /* What the test told the client, and what came of it. Read by the test when the client has ended. */
 struct story {
     struct exchange *ex;
+    struct tdm_env *env; /* NULL: the real one */
     const char *target;
     bool no_receipts;
     struct exchange_counters counters;
@@ -167,7 +168,7 @@ static const struct tdm_behaviour client = {
 /* Run the whole story on a runtime of its own: start, connect, wait for the client's end, stop. */
 static void tell(struct story *s, struct exchange_cfg *cfg)
 {
-    struct tdm_runtime_cfg rt_cfg = { .workers = 2 };
+    struct tdm_runtime_cfg rt_cfg = { .workers = 2, .env = s->env };
     struct tdm_runtime *rt;
     struct tdm_spawn_cfg spawn = {
         .behaviour = &client, .arg = &s, .arg_bytes = sizeof s, .mailbox_limit = TDM_MAILBOX_MAX
@@ -275,4 +276,59 @@ Test(exchange_actor, a_port_that_is_taken_is_an_error)
     cr_assert(eq(ptr, second, NULL));
     exchange_stop(first);
     tdm_runtime_free(rt);
+}
+
+/* ---- in the deterministic environment -------------------------------------------------------------------
+ */
+
+struct tale {
+    struct story story;
+    struct exchange_cfg cfg;
+};
+
+static void tell_in_sim(void *arg)
+{
+    struct tale *t = arg;
+
+    tell(&t->story, &t->cfg);
+}
+
+/* The digest of a run whose every choice follows from the seed. */
+static uint64_t sim_digest(uint64_t seed, struct tale *t)
+{
+    struct exchange_plan plan = { .exten = "1", .script = "wait 1..900ms; press 1|2; hangup@any" };
+    uint64_t digest;
+
+    *t = (struct tale){ .story.target = "/ari/events?app=ivr",
+                        .cfg = { .seed = seed,
+                                 .calls = 40,
+                                 .at_once = 10,
+                                 .real_time = true,
+                                 .settle_ms = 60000,
+                                 .order = EXCHANGE_EITHER,
+                                 .plans = &plan,
+                                 .n_plans = 1,
+                                 .faults.reorder_every = 3 } };
+    cr_assert(eq(int, tdm_env_sim_new(&t->story.env, seed), TDM_OK));
+    cr_assert(eq(int, tdm_env_sim_run(t->story.env, tell_in_sim, t), TDM_OK));
+    digest = tdm_env_sim_hash(t->story.env);
+    tdm_env_sim_free(t->story.env);
+    return digest;
+}
+
+Test(exchange_actor, equal_seeds_give_equal_runs_in_the_deterministic_environment)
+{
+    uint64_t before = 0;
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct tale first, second;
+        uint64_t digest = sim_digest(seed, &first);
+        cr_assert(ne(u64, digest, before), "another seed, another run");
+        before = digest;
+        cr_assert(eq(u64, sim_digest(seed, &second), digest), "seed %llu", (unsigned long long)seed);
+        cr_assert(eq(u64, first.story.counters.ended, 40), "seed %llu", (unsigned long long)seed);
+        cr_assert(eq(u64, first.story.counters.delivered, first.story.counters.events_sent), "seed %llu",
+                  (unsigned long long)seed);
+        cr_assert(exchange_good(&first.story.counters), "seed %llu", (unsigned long long)seed);
+    }
 }
