@@ -176,6 +176,7 @@ int op_wait(tdm_call *call, struct op *op)
     if (op == NULL)
         return TDM_ENOMEM;
     op->waited = true;
+    call_pump(call); /* a part of it may have failed at once */
     while (!op->finished) {
         err = tdm_receive(call->self, TDM_FOREVER, &msg);
         if (err == TDM_OK)

@@ -179,10 +179,14 @@ Test(call, a_sign_of_the_source_ends_the_call_as_well_as_the_end_event, .timeout
 
 static void refused(tdm_call *call)
 {
-    note_down("answer: %s, %s", word(tdm_answer(call)), tdm_call_error(call));
-    note_down("hangup: %s, ended %d", word(tdm_hangup(call, 17)), tdm_call_ended(call));
+    const char *said = word(tdm_answer(call));
+
+    note_down("answer: %s, %s", said, tdm_call_error(call));
+    said = word(tdm_hangup(call, 17));
+    note_down("hangup: %s, ended %d", said, tdm_call_ended(call));
     fake->refuse = TDM_OK;
-    note_down("again: %s, ended %d", word(tdm_hangup(call, 17)), tdm_call_ended(call));
+    said = word(tdm_hangup(call, 17));
+    note_down("again: %s, ended %d", said, tdm_call_ended(call));
 }
 
 static void refused_story(struct fake *f)
