@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # install.sh BUILD - install that build into a folder of its own and build the example against it, by
-# pkg-config and by find_package. Prints ok or not ok.
+# pkg-config and by find_package. Prints ok or not ok; what failed is counted by whoever reads that.
 set -uo pipefail
 build=$1
 prefix=$(mktemp -d)
@@ -14,6 +14,7 @@ check() { # WHAT COMMAND...
     else
         echo "not ok - $what"
         tail -n 30 "$log" >&2
+        return 1
     fi
 }
 
@@ -30,7 +31,9 @@ by_cmake() {
 
 exports_only_public_names() {
     local others
-    others=$(nm -D --defined-only "$libdir/libtandem.so" | awk '{ print $3 }' | grep -v '^tdm_')
+    nm -D --defined-only "$libdir/libtandem.so" | awk '{ print $3 }' >"$prefix/names"
+    grep -q '^tdm_runtime_new$' "$prefix/names" || return 1
+    others=$(grep -v '^tdm_' "$prefix/names")
     [ -z "$others" ] || { echo "$others"; return 1; }
 }
 
@@ -43,7 +46,7 @@ headers_stand_alone() {
     done
 }
 
-check "it installs" cmake --install "$build" --prefix "$prefix"
+check "it installs" cmake --install "$build" --prefix "$prefix" || exit 0
 libdir=$(dirname "$(find "$prefix" -name libtandem.so)")
 example=$(find "$prefix" -type d -name example)
 check "an embedder builds and runs by pkg-config" by_pkg_config
