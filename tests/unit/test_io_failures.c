@@ -14,6 +14,9 @@ struct tally {
     tdm_conn client;
 };
 
+static uint64_t fail_at, calls_seen;
+static bool fail_sockets;
+
 static void answer(struct io_fixture *f, struct tdm_http_request *r, struct tally *t, bool upgrade)
 {
     if (upgrade && tdm_ws_accept(f->rt, r->conn, &(struct tdm_ws_accept_cfg){ .owner = f->me }) == TDM_OK)
@@ -37,7 +40,8 @@ static void act_on(struct io_fixture *f, struct tdm_msg *msg, struct tally *t)
     case TDM_MSG_WS_OPEN:
         if (s->conn.id == t->client.id) {
             (void)tdm_ws_send(f->rt, t->client, "hello", 5);
-            (void)tdm_ws_close(f->rt, t->client, 1000, "");
+            if (tdm_ws_close(f->rt, t->client, 1000, "") != TDM_OK)
+                (void)tdm_ws_abort(f->rt, t->client); /* it was told no, so it asks again */
         }
         break;
     case TDM_MSG_WS_CLOSED:
@@ -68,8 +72,8 @@ static void run_until_settled(struct io_fixture *f, struct tally *t)
 
     while (t->replied < t->asked || t->closed < t->connecting) {
         struct tdm_msg *msg = take_any(f);
-        cr_assert(lt(u64, f->env->now_ns(f->env), deadline), "%d of %d replies, %d of %d closed", t->replied,
-                  t->asked, t->closed, t->connecting);
+        cr_assert(lt(u64, f->env->now_ns(f->env), deadline), "call %d: %d of %d replies, %d of %d closed",
+                  (int)fail_at, t->replied, t->asked, t->closed, t->connecting);
         if (msg != NULL) {
             act_on(f, msg, t);
             io_done(f, msg);
@@ -104,14 +108,12 @@ static void ask_and_connect(struct io_fixture *f, struct tdm_http_server *s)
     tdm_http_pool_free(pool);
 }
 
-static uint64_t fail_at, calls_seen;
-static bool fail_sockets;
-
 static void story(struct io_fixture *f)
 {
     struct tdm_http_server_cfg cfg = { .owner = f->me, .idle_ms = 2000 };
     struct tdm_http_server *s = NULL;
 
+    io_wait_ms(f, 5); /* the workers have started: their own boot is not what this is about */
     if (fail_sockets)
         tdm_env_sim_fail_sock(f->env, fail_at, -ECONNRESET);
     else
