@@ -82,7 +82,6 @@ static const struct fault *chosen(const char *word, int key)
 static void crashy(tdm_call *call)
 {
     const struct fault *fault;
-    int key = 0;
 
     tdm_answer(call);
     if (tdm_call_restarts(call) > 0) {
@@ -91,9 +90,10 @@ static void crashy(tdm_call *call)
         tdm_play(call, "sound:sorry");
         return; /* which hangs up */
     }
-    if (tdm_call_argc(call) == 0)
-        key = tdm_menu(call, &(tdm_menu_opts){ .prompt = "sound:enter-a-number", .choices = "1234567" });
-    fault = chosen(tdm_call_arg(call, 0), key);
+    fault = chosen(tdm_call_arg(call, 0), 0);
+    if (fault == NULL)
+        fault = chosen(
+            "", tdm_menu(call, &(tdm_menu_opts){ .prompt = "sound:enter-a-number", .choices = "1234567" }));
     if (fault == NULL)
         return;
     tdm_note_text(call, fault->name);
