@@ -1,8 +1,8 @@
 /* cmd_run.c - `tandem run CONFIG`: the daemon.
  *
- * SIGTERM or SIGINT: no new calls; running calls may finish for stop.drain; then every app is told to stop, and hands
- * its call back to the dialplan. A second signal means now. Exit status: 0 an orderly end, 1 a faulty configuration,
- * 2 wrong usage, 3 it could not start. */
+ * SIGTERM or SIGINT: no new calls; running calls may finish for stop.drain; then every app is told to stop,
+ * and hands its call back to the dialplan. A second signal means now. Exit status: 0 an orderly end, 1 a
+ * faulty configuration, 2 wrong usage, 3 it could not start. */
 #include "cmd_run.h"
 
 #include <inttypes.h>
@@ -47,9 +47,11 @@ static void drain(struct program *p, const struct program_config *cfg, const sig
 
 static void farewell(void)
 {
-    tdm_log_info("program.ended", "calls_started=%" PRId64 " calls_ended=%" PRId64 " actors_restarted=%" PRId64
-                                  " events_delivered=%" PRId64 " dead_letters=%" PRId64,
-                 tdm_counter_by_name("tandem_calls_started_total"), tdm_counter_by_name("tandem_calls_ended_total"),
+    tdm_log_info("program.ended",
+                 "calls_started=%" PRId64 " calls_ended=%" PRId64 " actors_restarted=%" PRId64
+                 " events_delivered=%" PRId64 " dead_letters=%" PRId64,
+                 tdm_counter_by_name("tandem_calls_started_total"),
+                 tdm_counter_by_name("tandem_calls_ended_total"),
                  tdm_counter_by_name("tandem_actors_restarted_total"),
                  tdm_counter_by_name("tandem_events_delivered_total"),
                  tdm_counter_by_name("tandem_dead_letters_total"));
@@ -95,9 +97,8 @@ int cmd_run(int argc, char **argv)
         return EXIT_FAULTY;
     }
     sigset_t set = program_block_signals();
-    tdm_log_configure(&(struct tdm_log_cfg){ .level = (enum tdm_log_level)cfg.log.level,
-                                             .format = (enum tdm_log_format)cfg.log.format,
-                                             .fd = 2 });
+    tdm_log_configure(&(struct tdm_log_cfg){
+        .level = (enum tdm_log_level)cfg.log.level, .format = (enum tdm_log_format)cfg.log.format, .fd = 2 });
     int status = serve(&cfg, &set);
     program_config_free(&cfg);
     return status;

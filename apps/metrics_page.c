@@ -1,4 +1,5 @@
-/* metrics_page.c - the counters over HTTP: GET /metrics for Prometheus, GET /healthz for whoever watches the process.
+/* metrics_page.c - the counters over HTTP: GET /metrics for Prometheus, GET /healthz for whoever watches the
+ * process.
  *
  * One actor answers; the sockets are the runtime's. */
 #include "metrics_page.h"
@@ -65,8 +66,9 @@ int metrics_page_start(struct metrics_page **ret, struct tdm_runtime *rt, const 
     }
     int err = tdm_spawn(rt, &(struct tdm_spawn_cfg){ .behaviour = &page, .tag = "metrics" }, &owner);
     if (err == TDM_OK)
-        err = tdm_http_server_new(rt, &(struct tdm_http_server_cfg){ .address = at.host, .port = at.port, .owner = owner },
-                                  &p->server);
+        err = tdm_http_server_new(
+            rt, &(struct tdm_http_server_cfg){ .address = at.host, .port = at.port, .owner = owner },
+            &p->server);
     if (err < 0) {
         tdm_log_error("metrics.listen", "address=%s port=%u err=%s", at.host, at.port, tdm_errname(err));
         free(p);

@@ -18,7 +18,8 @@
 
 extern const struct tdm_app tdm_app_hello, tdm_app_reception, tdm_app_crashy;
 
-static const struct tdm_app *const apps[] = { &tdm_app_router, &tdm_app_hello, &tdm_app_reception, &tdm_app_crashy };
+static const struct tdm_app *const apps[] = { &tdm_app_router, &tdm_app_hello, &tdm_app_reception,
+                                              &tdm_app_crashy };
 
 struct program {
     struct tdm_runtime *rt;
@@ -79,11 +80,12 @@ static int configure_router(const struct program_config *cfg)
         return TDM_ENOMEM;
     for (size_t i = 0; i < cfg->router.n_extensions; i++)
         routes[i] = (struct router_route){ cfg->router.extensions[i].match, cfg->router.extensions[i].app };
-    router_configure(&(struct router_cfg){ .routes = routes, /* the router's from here on, as long as it runs */
-                                           .n_routes = cfg->router.n_extensions,
-                                           .unknown = (enum router_unknown)cfg->router.unknown.action,
-                                           .cause = (int)cfg->router.unknown.cause,
-                                           .app = cfg->router.unknown.app });
+    router_configure(
+        &(struct router_cfg){ .routes = routes, /* the router's from here on, as long as it runs */
+                              .n_routes = cfg->router.n_extensions,
+                              .unknown = (enum router_unknown)cfg->router.unknown.action,
+                              .cause = (int)cfg->router.unknown.cause,
+                              .app = cfg->router.unknown.app });
     return TDM_OK;
 }
 

@@ -1,8 +1,8 @@
 /* actor.c - one actor's life: made, launched, run in slices, ended, buried.
  *
  * Idea:      an actor is touched by whoever holds its turn: the worker whose run queue it came from. The turn
- *            is given up by box_take() finding nothing (then a sender's push takes it up again), or at the end.
- * Invariant: between actor_launch() and actor_end() exactly one thread has the turn, or the box is IDLE.
+ *            is given up by box_take() finding nothing (then a sender's push takes it up again), or at the
+ * end. Invariant: between actor_launch() and actor_end() exactly one thread has the turn, or the box is IDLE.
  * The end:   terminate, then names, timers, requests and memory, then the address; only then is anyone told.
  *            Last of all the place goes to the supervisor (which may start the next incarnation at once, so
  *            nothing here touches the actor after that) or the slot is buried. */
@@ -21,7 +21,8 @@ TDM_COUNTER(counter_dropped, "tandem_mailbox_dropped_total", "messages dropped b
 TDM_COUNTER(counter_spawned, "tandem_actors_spawned_total", "actors started, restarts not counted");
 TDM_COUNTER(counter_ended, "tandem_actors_ended_total", "actors ended for good");
 TDM_COUNTER(counter_crashed, "tandem_actors_crashed_total", "incarnations that ended abnormally");
-TDM_COUNTER(counter_restarted, "tandem_actors_restarted_total", "incarnations started by a supervisor after an end");
+TDM_COUNTER(counter_restarted, "tandem_actors_restarted_total",
+            "incarnations started by a supervisor after an end");
 
 static const struct tdm_reason normal = { .kind = TDM_EXIT_NORMAL };
 
@@ -389,8 +390,8 @@ struct tdm_msg *actor_pop(struct tdm_self *a)
     return m;
 }
 
-/* Everything that has come, behind what is already in hand; where it begins. NULL: nothing new, and the turn is
- * given up: the caller may not touch the actor any more, but for go_idle(). */
+/* Everything that has come, behind what is already in hand; where it begins. NULL: nothing new, and the turn
+ * is given up: the caller may not touch the actor any more, but for go_idle(). */
 static struct tdm_msg **fetch(struct tdm_self *a)
 {
     uint32_t handled = a->handled;
@@ -491,7 +492,9 @@ static bool obey_return(struct tdm_self *a, int err)
     struct tdm_reason own = { .kind = TDM_EXIT_ERROR, .code = err };
 
     if (a->flags & ACTOR_EXITING) {
-        actor_end(a, a->exit != NULL ? &a->exit->reason : &(struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM },
+        actor_end(a,
+                  a->exit != NULL ? &a->exit->reason
+                                  : &(struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM },
                   true);
         return true;
     }
@@ -545,7 +548,9 @@ static bool told_to_stop(struct tdm_self *a)
 static bool obey_control(struct tdm_self *a)
 {
     static const struct tdm_reason killed = { .kind = TDM_EXIT_KILLED };
-    static const struct tdm_reason overload = { .kind = TDM_EXIT_ERROR, .code = TDM_EOVERLOAD, .text = "mailbox full" };
+    static const struct tdm_reason overload = { .kind = TDM_EXIT_ERROR,
+                                                .code = TDM_EOVERLOAD,
+                                                .text = "mailbox full" };
     static const struct tdm_reason stuck = { .kind = TDM_EXIT_ERROR, .code = TDM_ESTUCK };
     /* acquire: whatever the setter did before asking */
     uint64_t bits = atomic_fetch_and_explicit(&a->control, 0xffffffff00000000ull, memory_order_acq_rel);
@@ -689,9 +694,11 @@ bool actor_run(struct tdm_self *a, uint32_t budget)
     if ((a->flags & ACTOR_STARTING) && !start(a))
         return false;
     while (budget-- > 0) {
-        if (__builtin_expect((uint32_t)atomic_load_explicit(&a->control, memory_order_relaxed) != 0, 0) && obey_control(a))
+        if (__builtin_expect((uint32_t)atomic_load_explicit(&a->control, memory_order_relaxed) != 0, 0) &&
+            obey_control(a))
             return false;
-        if ((a->flags & ACTOR_STOP_SEEN) && a->inbox == NULL && box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) == BOX_BUSY) {
+        if ((a->flags & ACTOR_STOP_SEEN) && a->inbox == NULL &&
+            box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) == BOX_BUSY) {
             actor_end(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN }, true); /* drained */
             return false;
         }
@@ -736,7 +743,8 @@ void actor_drop_unread(struct tdm_self *a)
 
 /* The last callback. Its failure is the reason then. A fault in it lands in the scheduler, which ends the
  * actor with that. */
-static const struct tdm_reason *terminate(struct tdm_self *a, const struct tdm_reason *reason, struct tdm_reason *room)
+static const struct tdm_reason *terminate(struct tdm_self *a, const struct tdm_reason *reason,
+                                          struct tdm_reason *room)
 {
     struct thread *t = thread_here;
 
@@ -815,7 +823,8 @@ void actor_bury(struct tdm_self *a)
     if (a->tag != NULL)
         runtime_free_block(rt, a->tag, 64);
     if (a->history != NULL)
-        runtime_free_block(rt, a->history, sizeof *a->history + a->history->size * sizeof a->history->entries[0]);
+        runtime_free_block(rt, a->history,
+                           sizeof *a->history + a->history->size * sizeof a->history->entries[0]);
     a->tag = NULL;
     a->history = NULL;
     atomic_store_explicit(&t->alive, atomic_load_explicit(&t->alive, memory_order_relaxed) - 1,

@@ -22,18 +22,18 @@ struct child;
 enum { CONTROL_STOP = 1, CONTROL_KILL = 2, CONTROL_STUCK = 4, CONTROL_OVERLOAD = 8 };
 
 enum actor_flag {
-    ACTOR_KEEP_MAIL = 1,    /* a restart takes over unread mail */
-    ACTOR_STARTED = 2,      /* init has succeeded */
-    ACTOR_STARTING = 4,     /* init has not run yet */
+    ACTOR_KEEP_MAIL = 1, /* a restart takes over unread mail */
+    ACTOR_STARTED = 2,   /* init has succeeded */
+    ACTOR_STARTING = 4,  /* init has not run yet */
     ACTOR_TRAP_EXIT = 8,
     ACTOR_TRAP_STOP = 16,
     ACTOR_DRAIN = 32,
-    ACTOR_STOP_SEEN = 64,   /* a stop request was passed on or is being drained for */
-    ACTOR_LATE_START = 128, /* a supervisor: started only when its children are */
-    ACTOR_TAKEN = 256,      /* the handler took the message it was given */
-    ACTOR_EXITING = 512,    /* `reason` is set: end when the callback returns */
-    ACTOR_IGNORED = 1024,   /* init returned TDM_IGNORE */
-    ACTOR_ANNOUNCED = 4096, /* the start is through, late start included */
+    ACTOR_STOP_SEEN = 64,     /* a stop request was passed on or is being drained for */
+    ACTOR_LATE_START = 128,   /* a supervisor: started only when its children are */
+    ACTOR_TAKEN = 256,        /* the handler took the message it was given */
+    ACTOR_EXITING = 512,      /* `reason` is set: end when the callback returns */
+    ACTOR_IGNORED = 1024,     /* init returned TDM_IGNORE */
+    ACTOR_ANNOUNCED = 4096,   /* the start is through, late start included */
     ACTOR_STOP_UNTOLD = 2048, /* a fiber's next wait ends with TDM_ESTOP */
 };
 
@@ -41,7 +41,7 @@ enum actor_flag {
 struct tdm_self {
     /* written by any sender */
     alignas(64) struct mailbox box;
-    _Atomic uint64_t control;     /* generation << 32 | CONTROL_*: stop and kill, ahead of mail, never refused */
+    _Atomic uint64_t control; /* generation << 32 | CONTROL_*: stop and kill, ahead of mail, never refused */
     _Atomic uint32_t drop_oldest; /* with TDM_DROP_OLDEST: how many the reader owes to drop */
     /* read by any sender, written at spawn, restart and end (release; partner: actor_of's acquire) */
     _Atomic uint32_t gen;   /* of the incarnation that may be addressed; 0: none */
@@ -49,9 +49,9 @@ struct tdm_self {
     uint32_t slot;
     uint16_t limit;
     uint8_t overflow;
-    uint8_t fibers; /* 1: runs on a stack of its own */
+    uint8_t fibers;                 /* 1: runs on a stack of its own */
     pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
-    _Atomic uint32_t place_over; /* birth of a place whose call has ended; written by tdm_place_ended() */
+    _Atomic uint32_t place_over;    /* birth of a place whose call has ended; written by tdm_place_ended() */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
     /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
@@ -74,7 +74,7 @@ struct tdm_self {
     struct start_info *start; /* until init has run */
     uint32_t timers;          /* first of its timers, 0 none (see timer.c) */
     uint32_t flags;
-    uint32_t next_gen;        /* the slot's, over all tenants; see slot.c */
+    uint32_t next_gen; /* the slot's, over all tenants; see slot.c */
 };
 
 /* Why and how an actor ends, kept out of the common case's way. */
@@ -99,13 +99,25 @@ struct history {
     } entries[];
 };
 
-#define PLACE_BIT (1ull << 63)
+#define PLACE_BIT   (1ull << 63)
 #define MSG_CHECKED UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
 
-static inline uint64_t id_make(uint32_t gen, uint32_t slot) { return ((uint64_t)gen << 32) | slot; }
-static inline uint32_t id_slot(uint64_t id) { return (uint32_t)id; }
-static inline uint32_t id_gen(uint64_t id) { return (uint32_t)(id >> 32) & 0x7fffffffu; }
-static inline bool id_is_place(uint64_t id) { return (id & PLACE_BIT) != 0; }
+static inline uint64_t id_make(uint32_t gen, uint32_t slot)
+{
+    return ((uint64_t)gen << 32) | slot;
+}
+static inline uint32_t id_slot(uint64_t id)
+{
+    return (uint32_t)id;
+}
+static inline uint32_t id_gen(uint64_t id)
+{
+    return (uint32_t)(id >> 32) & 0x7fffffffu;
+}
+static inline bool id_is_place(uint64_t id)
+{
+    return (id & PLACE_BIT) != 0;
+}
 
 /* ---- actor.c ---- */
 struct tdm_self *actor_by_slot(struct tdm_runtime *rt, uint32_t slot);
@@ -146,13 +158,13 @@ void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *
 enum {
     SIG_LINK = TDM_MSG_INTERNAL, /* from: who links; the payload has room for the exit it becomes */
     SIG_UNLINK,
-    SIG_EXIT,          /* struct tdm_notice; ref 1: through a link, 0: sent by hand */
-    SIG_MONITOR,       /* ref; the payload has room for the DOWN it becomes */
+    SIG_EXIT,    /* struct tdm_notice; ref 1: through a link, 0: sent by hand */
+    SIG_MONITOR, /* ref; the payload has room for the DOWN it becomes */
     SIG_DEMONITOR,
     SIG_CHILD_STARTED, /* to a supervisor, from a child's own memory; from here on for its behaviour */
     SIG_CHILD_EXIT,
-    SIG_FAMILY_EMPTY,  /* the last child of a stopping supervisor has gone */
-    SIG_ADMIN,         /* a request of tdm_sup_request() */
+    SIG_FAMILY_EMPTY, /* the last child of a stopping supervisor has gone */
+    SIG_ADMIN,        /* a request of tdm_sup_request() */
     SIG_LAST,
 };
 bool link_signal(struct tdm_self *a, struct tdm_msg *msg); /* false: it became a message for the behaviour */
@@ -178,9 +190,13 @@ void memory_release(struct tdm_self *a);
 void registry_actor_ended(struct tdm_self *a);
 
 /* ---- timer.c ---- */
-static inline bool timer_is_timer(tdm_ref ref) { return ref >> 56 != 0; }
+static inline bool timer_is_timer(tdm_ref ref)
+{
+    return ref >> 56 != 0;
+}
 void timer_actor_ended(struct tdm_self *a);
-bool timer_message(struct tdm_self *a, struct tdm_msg *msg); /* true: cancelled meanwhile or passed on; it is gone */
+bool timer_message(struct tdm_self *a,
+                   struct tdm_msg *msg); /* true: cancelled meanwhile or passed on; it is gone */
 
 /* Drop all unread mail; the actor's turn is held, and the box stays BUSY. */
 void actor_drop_unread(struct tdm_self *a);

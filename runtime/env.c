@@ -85,7 +85,8 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int thread_start(struct tdm_env *env, struct tdm_thread **ret, const char *name, void (*fn)(void *), void *arg)
+static int thread_start(struct tdm_env *env, struct tdm_thread **ret, const char *name, void (*fn)(void *),
+                        void *arg)
 {
     struct tdm_thread *t = calloc(1, sizeof *t);
 
@@ -115,16 +116,19 @@ static void thread_join(struct tdm_env *env, struct tdm_thread *t)
 static void park(struct tdm_env *env, struct tdm_parker *p, uint64_t deadline_ns)
 {
     uint32_t word = 0;
-    struct timespec ts = { .tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u) };
+    struct timespec ts = { .tv_sec = (time_t)(deadline_ns / 1000000000u),
+                           .tv_nsec = (long)(deadline_ns % 1000000000u) };
 
     (void)env;
     /* acquire on finding 1: what the waker did before; partner: unpark */
-    if (!atomic_compare_exchange_strong_explicit(&p->word, &word, 2, memory_order_acq_rel, memory_order_acquire)) {
-        atomic_store_explicit(&p->word, 0, memory_order_relaxed); /* the kept wake is used up; only we store 0 */
+    if (!atomic_compare_exchange_strong_explicit(&p->word, &word, 2, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
+        atomic_store_explicit(&p->word, 0,
+                              memory_order_relaxed); /* the kept wake is used up; only we store 0 */
         return;
     }
-    syscall(SYS_futex, &p->word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 2, deadline_ns == TDM_FOREVER ? NULL : &ts, NULL,
-            FUTEX_BITSET_MATCH_ANY);
+    syscall(SYS_futex, &p->word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 2,
+            deadline_ns == TDM_FOREVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
     atomic_exchange_explicit(&p->word, 0, memory_order_acq_rel);
 }
 

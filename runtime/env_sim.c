@@ -1,11 +1,11 @@
 /* env_sim.c - a world in which everything follows from a seed.
  *
- * Idea:      every thread is a coroutine of one OS thread. At each place where real threads could interleave (parks,
- *            wakes, and the points named in the lock-free code) the next draw of the generator may hand the world to
- *            another coroutine. Time moves only when nobody can run, and then straight to the next deadline.
- * Invariant: exactly one coroutine runs, and only what it does or draws changes the world; addresses and real time
- *            never enter a decision. So a seed is a run, and its digest tells whether two runs were the same.
- * Locks (pthread mutexes and spinlocks of the code under test) never block here: no coroutine is left inside one,
+ * Idea:      every thread is a coroutine of one OS thread. At each place where real threads could interleave
+ * (parks, wakes, and the points named in the lock-free code) the next draw of the generator may hand the
+ * world to another coroutine. Time moves only when nobody can run, and then straight to the next deadline.
+ * Invariant: exactly one coroutine runs, and only what it does or draws changes the world; addresses and real
+ * time never enter a decision. So a seed is a run, and its digest tells whether two runs were the same. Locks
+ * (pthread mutexes and spinlocks of the code under test) never block here: no coroutine is left inside one,
  * since no point lies inside one. */
 #include "env_sim.h"
 
@@ -153,7 +153,8 @@ static uint64_t random_64(struct tdm_env *env)
     return draw(sim_of(env));
 }
 
-/* ---- time and memory --------------------------------------------------------------------------------------- */
+/* ---- time and memory
+ * --------------------------------------------------------------------------------------- */
 
 static uint64_t now_ns(struct tdm_env *env)
 {
@@ -194,7 +195,8 @@ uint64_t tdm_env_sim_fail_alloc(struct tdm_env *env, uint64_t nth, bool from_the
     return n;
 }
 
-/* ---- coroutines ---------------------------------------------------------------------------------------------- */
+/* ---- coroutines
+ * ---------------------------------------------------------------------------------------------- */
 
 /* To the scheduler and, some time, back. */
 static void give_up(struct sim *s)
@@ -316,7 +318,8 @@ static void free_thread(struct tdm_thread *t)
     free(t);
 }
 
-static int thread_start(struct tdm_env *env, struct tdm_thread **ret, const char *name, void (*fn)(void *), void *arg)
+static int thread_start(struct tdm_env *env, struct tdm_thread **ret, const char *name, void (*fn)(void *),
+                        void *arg)
 {
     struct sim *s = sim_of(env);
     struct tdm_thread *t = s->n_threads < COROUTINES_MAX ? calloc(1, sizeof *t) : NULL;
@@ -324,7 +327,8 @@ static int thread_start(struct tdm_env *env, struct tdm_thread **ret, const char
     (void)name;
     if (t == NULL)
         return TDM_ENOMEM;
-    t->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    t->stack =
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (t->stack == MAP_FAILED) {
         free(t);
         return TDM_ENOMEM;
@@ -392,7 +396,8 @@ static void unpark(struct tdm_env *env, struct tdm_parker *p)
     atomic_store_explicit(&p->word, 1, memory_order_relaxed); /* one OS thread: no order to keep */
 }
 
-/* ---- the world ------------------------------------------------------------------------------------------------ */
+/* ---- the world
+ * ------------------------------------------------------------------------------------------------ */
 
 static const struct tdm_env table = {
     .name = "sim",

@@ -1,13 +1,12 @@
 /* family.c - a supervisor and its children, as seen from any thread.
  *
- * Idea:      starting a child of a dynamic supervisor must not stand in line before one mailbox. So the list of
- *            children lies beside the supervisor, in shards with a lock each: whoever starts a child enters it
- *            there, and a child that ends for good takes itself out. The supervisor's mailbox is needed only for
- *            what the supervisor must decide: restarts.
- * Invariant: a child is in its shard from before its launch until its place is gone. It is RUNNING, or WAITING with
- *            its notice posted; the change and the post are one step under the shard's lock, and after the
- *            supervisor's end (`dead`) nothing is posted any more: a child then buries itself.
- * The family is freed with its last reference: the supervisor's, and one for each child. */
+ * Idea:      starting a child of a dynamic supervisor must not stand in line before one mailbox. So the list
+ * of children lies beside the supervisor, in shards with a lock each: whoever starts a child enters it there,
+ * and a child that ends for good takes itself out. The supervisor's mailbox is needed only for what the
+ * supervisor must decide: restarts. Invariant: a child is in its shard from before its launch until its place
+ * is gone. It is RUNNING, or WAITING with its notice posted; the change and the post are one step under the
+ * shard's lock, and after the supervisor's end (`dead`) nothing is posted any more: a child then buries
+ * itself. The family is freed with its last reference: the supervisor's, and one for each child. */
 #include "family.h"
 
 #include <string.h>
@@ -55,7 +54,8 @@ static int copy_spec(struct tdm_runtime *rt, struct tdm_child_spec *to, const st
     to->start.arg = NULL;
     if (from->id != NULL && (to->id = copy_bytes(rt, from->id, strlen(from->id) + 1)) == NULL)
         return TDM_ENOMEM;
-    if (from->start.arg_bytes > 0 && (to->start.arg = copy_bytes(rt, from->start.arg, from->start.arg_bytes)) == NULL)
+    if (from->start.arg_bytes > 0 &&
+        (to->start.arg = copy_bytes(rt, from->start.arg, from->start.arg_bytes)) == NULL)
         return TDM_ENOMEM;
     return TDM_OK;
 }
@@ -170,8 +170,8 @@ static void free_child(struct child *c)
     runtime_free_block(rt, c, sizeof *c);
 }
 
-static struct child *child_new(struct family *f, const struct tdm_child_spec *spec, uint32_t index, const void *arg,
-                               size_t arg_bytes)
+static struct child *child_new(struct family *f, const struct tdm_child_spec *spec, uint32_t index,
+                               const void *arg, size_t arg_bytes)
 {
     struct child *c = runtime_alloc(f->rt, sizeof *c);
 
@@ -236,7 +236,8 @@ int family_start_child(struct family *f, const struct tdm_child_spec *spec, uint
     c->launched_ns = rt->env->now_ns(rt->env);
     a->child = c;
     set_flags(a, c);
-    atomic_fetch_add_explicit(&f->refs, 1, memory_order_seq_cst); /* partner: family_stop's look at the size */
+    atomic_fetch_add_explicit(&f->refs, 1,
+                              memory_order_seq_cst); /* partner: family_stop's look at the size */
     enter(f, c);
     tdm_count(&counter_spawned, 1);
     actor_launch(a);
@@ -274,8 +275,8 @@ static void family_let_go(struct family *f)
     family_unref(f);
 }
 
-int tdm_sup_start_dynamic(struct tdm_runtime *rt, tdm_pid sup, const void *arg, size_t arg_bytes, const char *tag,
-                          tdm_place *ret)
+int tdm_sup_start_dynamic(struct tdm_runtime *rt, tdm_pid sup, const void *arg, size_t arg_bytes,
+                          const char *tag, tdm_place *ret)
 {
     struct family *f = family_hold(rt, sup);
     int err = TDM_OK;
@@ -350,7 +351,8 @@ static void leave(struct child *c)
     uint32_t left = atomic_load_explicit(&f->refs, memory_order_seq_cst);
 
     free_child(c);
-    while (!atomic_compare_exchange_weak_explicit(&f->refs, &left, left - 1, memory_order_seq_cst, memory_order_seq_cst))
+    while (!atomic_compare_exchange_weak_explicit(&f->refs, &left, left - 1, memory_order_seq_cst,
+                                                  memory_order_seq_cst))
         ;
     if (left == 1) {
         free_family(f);
@@ -369,9 +371,10 @@ static void log_end(const struct child *c, const struct tdm_reason *reason, bool
     if (!abnormal(reason) && c->spec->restart != TDM_PERMANENT)
         return;
     tdm_reason_str(reason, why, sizeof why);
-    tdm_log_error(started ? "supervisor.child_terminated" : "supervisor.start_error", "child=%s reason=%s restarts=%u",
-                  c->spec->id != NULL ? c->spec->id : c->spec->start.behaviour->name, TDM_LOG_TEXT(why, strlen(why)),
-                  c->restarts);
+    tdm_log_error(started ? "supervisor.child_terminated" : "supervisor.start_error",
+                  "child=%s reason=%s restarts=%u",
+                  c->spec->id != NULL ? c->spec->id : c->spec->start.behaviour->name,
+                  TDM_LOG_TEXT(why, strlen(why)), c->restarts);
 }
 
 bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason, bool stays)
@@ -391,7 +394,8 @@ bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason
     if (tdm_log_level() <= TDM_LOG_ERROR && !atomic_load_explicit(&f->stopping, memory_order_relaxed))
         log_end(c, reason, c->started);
     pthread_spin_lock(&f->shards[shard].lock);
-    if (stays && !atomic_load_explicit(&f->dead, memory_order_relaxed)) { /* under the lock: see family_ended() */
+    if (stays &&
+        !atomic_load_explicit(&f->dead, memory_order_relaxed)) { /* under the lock: see family_ended() */
         c->state = CHILD_WAITING;
         posted = actor_post(f->rt, f->sup.id, &c->exit_notice.msg) == TDM_OK;
     }
@@ -466,7 +470,8 @@ void family_remove_child(struct child *c)
     leave(c);
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------------------
+ */
 
 void family_stop(struct family *f)
 {
@@ -480,7 +485,8 @@ uint32_t family_control_all(struct family *f, uint32_t bit)
     for (int i = 0; i < SHARDS; i++) {
         pthread_spin_lock(&f->shards[i].lock);
         for (struct child *c = f->shards[i].first; c != NULL; c = c->next) {
-            tdm_pid pid = { id_make(atomic_load_explicit(&c->actor->gen, memory_order_acquire), c->actor->slot) };
+            tdm_pid pid = { id_make(atomic_load_explicit(&c->actor->gen, memory_order_acquire),
+                                    c->actor->slot) };
             n++;
             if (c->state == CHILD_RUNNING)
                 (void)actor_control(f->rt, pid, bit); /* one that ends just now needs no telling */
@@ -502,8 +508,8 @@ struct child *family_child_of(struct family *f, tdm_pid pid)
     return c;
 }
 
-/* The supervisor's incarnation has ended, in whatever way: no child outlives it. The children that run are killed
- * and bury themselves; those that waited for its decision are buried here. */
+/* The supervisor's incarnation has ended, in whatever way: no child outlives it. The children that run are
+ * killed and bury themselves; those that waited for its decision are buried here. */
 void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
 {
     struct family *f = sup->family;
@@ -519,7 +525,8 @@ void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
         atomic_store_explicit(&f->dead, true, memory_order_relaxed); /* read under these locks */
         for (struct child *c = f->shards[i].first, *next; c != NULL; c = next) {
             next = c->next;
-            tdm_pid pid = { id_make(atomic_load_explicit(&c->actor->gen, memory_order_acquire), c->actor->slot) };
+            tdm_pid pid = { id_make(atomic_load_explicit(&c->actor->gen, memory_order_acquire),
+                                    c->actor->slot) };
             if (c->state == CHILD_RUNNING) {
                 (void)actor_control(f->rt, pid, CONTROL_KILL);
             } else {
@@ -541,7 +548,8 @@ void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
     family_unref(f);
 }
 
-/* ---- places ---------------------------------------------------------------------------------------------- */
+/* ---- places ----------------------------------------------------------------------------------------------
+ */
 
 void tdm_place_ended(struct tdm_runtime *rt, tdm_place place)
 {
@@ -553,7 +561,8 @@ void tdm_place_ended(struct tdm_runtime *rt, tdm_place place)
 
 bool family_place_over(const struct child *c)
 {
-    uint32_t birth = atomic_load_explicit(&c->actor->birth, memory_order_relaxed); /* stands while the child does */
+    uint32_t birth =
+        atomic_load_explicit(&c->actor->birth, memory_order_relaxed); /* stands while the child does */
     return atomic_load_explicit(&c->actor->place_over, memory_order_seq_cst) == birth;
 }
 
@@ -565,7 +574,8 @@ tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place)
     return (tdm_pid){ gen == 0 ? 0 : id_make(gen, a->slot) };
 }
 
-/* ---- notes ------------------------------------------------------------------------------------------------ */
+/* ---- notes ------------------------------------------------------------------------------------------------
+ */
 
 int tdm_note_save(tdm_self *self, const void *note, size_t bytes)
 {

@@ -15,11 +15,11 @@ enum child_state {
 struct child {
     struct family *family;
     const struct tdm_child_spec *spec;
-    struct tdm_self *actor; /* NULL: a static child without a place (never started, stopped) */
+    struct tdm_self *actor;    /* NULL: a static child without a place (never started, stopped) */
     struct child *next, *prev; /* in the family's shard, under its lock */
     enum child_state state;    /* likewise */
     /* written by the child's worker before its notice, then by the supervisor */
-    bool started;  /* the incarnation's init had succeeded */
+    bool started; /* the incarnation's init had succeeded */
     bool ignored;
     int start_err;
     uint32_t index; /* static: which spec */
@@ -48,8 +48,8 @@ const struct tdm_sup_cfg *family_cfg(const struct family *f);
 /* The supervisor `sup` takes its seat (its incarnation's address is valid from here on). */
 void family_begin(struct family *f, struct tdm_self *sup);
 
-/* A child in a new place, launched and on its way to a run queue. *ret is good only for the supervisor of a static
- * child, who will be told of its end; any other child may be gone already. Both rets may be NULL. */
+/* A child in a new place, launched and on its way to a run queue. *ret is good only for the supervisor of a
+ * static child, who will be told of its end; any other child may be gone already. Both rets may be NULL. */
 int family_start_child(struct family *f, const struct tdm_child_spec *spec, uint32_t index, const void *arg,
                        size_t arg_bytes, const char *tag, struct child **ret, tdm_place *place);
 /* Supervisor only: a waiting child's next incarnation; its end, when there will be none. */

@@ -1,16 +1,15 @@
 /* fault.c - a fault inside an actor's callback ends that actor alone.
  *
- * Idea:      each turn of an actor begins with a sigsetjmp on its worker's stack. The handler runs on an alternate
- *            stack, notes what happened, and jumps there; the worker ends the actor with error:EFAULT and goes on.
- * Survivable or not: what a callback does in its own code is. A fault inside this library, or inside libc while it
- *            may hold a lock (malloc, stdio), is not: going on could deadlock or corrupt. Then the process is left
- *            to die of the signal, with a backtrace on standard error. libc functions that hold nothing (memcpy,
+ * Idea:      each turn of an actor begins with a sigsetjmp on its worker's stack. The handler runs on an
+ * alternate stack, notes what happened, and jumps there; the worker ends the actor with error:EFAULT and goes
+ * on. Survivable or not: what a callback does in its own code is. A fault inside this library, or inside libc
+ * while it may hold a lock (malloc, stdio), is not: going on could deadlock or corrupt. Then the process is
+ * left to die of the signal, with a backtrace on standard error. libc functions that hold nothing (memcpy,
  *            strlen, abort, the checks of the compiler) are survivable.
- * A callback that does not end is interrupted by a signal from the watchdog, and left in the same way, but only
- *            when the signal finds it in the app's own code: never in libc, never in this library. That needs the
- *            library to be a shared one; linked statically its code cannot be told from the app's, and then a stuck
- *            callback is only reported.
- * The handler touches only the landing of its own thread. */
+ * A callback that does not end is interrupted by a signal from the watchdog, and left in the same way, but
+ * only when the signal finds it in the app's own code: never in libc, never in this library. That needs the
+ *            library to be a shared one; linked statically its code cannot be told from the app's, and then a
+ * stuck callback is only reported. The handler touches only the landing of its own thread. */
 #define _FORTIFY_SOURCE 0 /* its longjmp refuses a jump from a fiber to the worker's stack */
 #include "fault.h"
 
@@ -61,10 +60,10 @@ static int note_module(struct dl_phdr_info *info, size_t size, void *ctx)
         m->low = info->dlpi_addr + p->p_vaddr;
         m->high = m->low + p->p_memsz;
         bool is_ours = ours >= m->low && ours < m->high;
-        m->kind = program                               ? MODULE_APP
-                  : is_ours                             ? MODULE_OURS
+        m->kind = program                            ? MODULE_APP
+                  : is_ours                          ? MODULE_OURS
                   : libc >= m->low && libc < m->high ? MODULE_LIBC
-                                                        : MODULE_LIBRARY;
+                                                     : MODULE_LIBRARY;
         linked_statically |= program && is_ours;
     }
     return 0;
@@ -81,10 +80,12 @@ static enum module_kind module_of(uintptr_t pc)
 /* Functions of libc that may end a callback though they were entered from it: they hold nothing. */
 static bool harmless(const char *name)
 {
-    static const char *const names[] = { "abort", "raise", "__assert_fail", "__assert", "__stack_chk_fail", "pthread_kill",
-                                         "gsignal", "strlen", "strcmp", "strcpy", "strncpy", "strcat", "strchr", "strrchr",
-                                         "strstr", "strncmp", "strcasecmp", "memcpy", "memmove", "memset", "memcmp",
-                                         "memchr", "atoi", "strtol", "strtoul", "snprintf", "sprintf", "vsnprintf" };
+    static const char *const names[] = {
+        "abort",  "raise",   "__assert_fail", "__assert", "__stack_chk_fail", "pthread_kill", "gsignal",
+        "strlen", "strcmp",  "strcpy",        "strncpy",  "strcat",           "strchr",       "strrchr",
+        "strstr", "strncmp", "strcasecmp",    "memcpy",   "memmove",          "memset",       "memcmp",
+        "memchr", "atoi",    "strtol",        "strtoul",  "snprintf",         "sprintf",      "vsnprintf"
+    };
     size_t n = strlen(name);
 
     if (n > 4 && strcmp(name + n - 4, "_chk") == 0)
@@ -360,7 +361,8 @@ static void write_history(const struct history *h, char *buf, size_t bytes)
     uint32_t n = h->next < h->size ? h->next : h->size;
     for (uint32_t i = 0; i < n && at + 24 < bytes; i++) {
         uint32_t k = (h->next - 1 - i) % h->size;
-        int w = snprintf(buf + at, bytes - at, "%s%u:%u", at > 0 ? "," : "", h->entries[k].type, h->entries[k].bytes);
+        int w = snprintf(buf + at, bytes - at, "%s%u:%u", at > 0 ? "," : "", h->entries[k].type,
+                         h->entries[k].bytes);
         at += w < 0 ? 0 : (size_t)w;
     }
 }

@@ -24,8 +24,8 @@ struct landing {
     uintptr_t address, pc;
     void *frames[LANDING_FRAMES];
     int n_frames;
-    bool fresh; /* frames belong to the end that is being reported */
-    struct tdm_reason reason; /* LAND_LEAVE */
+    bool fresh;                 /* frames belong to the end that is being reported */
+    struct tdm_reason reason;   /* LAND_LEAVE */
     _Atomic uint64_t stuck_seq; /* by the watchdog: the callback it wants ended, 0 none */
     pthread_t os_thread;
     void *alt_stack;

@@ -1,12 +1,12 @@
 /* fiber.c - sequential code inside an actor.
  *
- * Idea:      a fiber is an actor whose behaviour runs on a stack of its own. The worker resumes it when mail has
- *            come; waiting is a jump back to the worker. The unread mail stays in the actor's inbox, so bounds,
+ * Idea:      a fiber is an actor whose behaviour runs on a stack of its own. The worker resumes it when mail
+ * has come; waiting is a jump back to the worker. The unread mail stays in the actor's inbox, so bounds,
  *            restarts and selective receive all work on one list.
- * Stacks:    cut from slabs, never touched before use, guarded by a page below; kept for the next fiber. An idle
- *            fiber costs one page, in which its control block lies too.
- * Invariant: fiber->running is true exactly while the worker's stack waits in fiber_resume().
- * A fiber may go on on another worker than the one it waited on: code here reads no thread-local after a switch. */
+ * Stacks:    cut from slabs, never touched before use, guarded by a page below; kept for the next fiber. An
+ * idle fiber costs one page, in which its control block lies too. Invariant: fiber->running is true exactly
+ * while the worker's stack waits in fiber_resume(). A fiber may go on on another worker than the one it
+ * waited on: code here reads no thread-local after a switch. */
 #include "fiber.h"
 
 #include <pthread.h>
@@ -125,7 +125,8 @@ static bool guard(char *page)
 
 static char *map_stacks(size_t bytes)
 {
-    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
     if (p == MAP_FAILED)
         return NULL;
@@ -248,7 +249,9 @@ static void entry(transfer_t t)
 
 int fiber_start(struct tdm_self *a, uint32_t stack_bytes)
 {
-    size_t bytes = stack_bytes == 0 ? STACK_BYTES : ((size_t)stack_bytes + 2 * GUARD_BYTES - 1) & ~(size_t)(GUARD_BYTES - 1);
+    size_t bytes = stack_bytes == 0
+                       ? STACK_BYTES
+                       : ((size_t)stack_bytes + 2 * GUARD_BYTES - 1) & ~(size_t)(GUARD_BYTES - 1);
     char *stack = stack_get(a->rt->stacks, bytes);
 
     if (stack == NULL)
@@ -427,15 +430,16 @@ int tdm_receive(tdm_self *self, uint64_t timeout_ns, struct tdm_msg **ret)
     return wait_for(self, &(struct wish){ 0 }, timeout_ns, ret);
 }
 
-int tdm_receive_if(tdm_self *self, bool (*want)(const struct tdm_msg *msg, void *ctx), void *ctx, uint64_t timeout_ns,
-                   struct tdm_msg **ret)
+int tdm_receive_if(tdm_self *self, bool (*want)(const struct tdm_msg *msg, void *ctx), void *ctx,
+                   uint64_t timeout_ns, struct tdm_msg **ret)
 {
     return wait_for(self, &(struct wish){ .want = want, .ctx = ctx }, timeout_ns, ret);
 }
 
 static bool is_answer(const struct tdm_msg *msg, void *ctx)
 {
-    return (msg->type == TDM_MSG_REPLY || msg->type == TDM_MSG_REQUEST_FAILED) && msg->ref == *(const tdm_ref *)ctx;
+    return (msg->type == TDM_MSG_REPLY || msg->type == TDM_MSG_REQUEST_FAILED) &&
+           msg->ref == *(const tdm_ref *)ctx;
 }
 
 int tdm_await(tdm_self *self, tdm_ref request, struct tdm_msg **reply)

@@ -2,9 +2,9 @@
  *
  * Idea:      a link or monitor is a signal in the other's mailbox, in order with all other mail. Its message
  *            stays with the target and becomes the notice of its end, so that an end never needs memory.
- * Invariant: a notice is believed only if its link or monitor still stands on the receiver's side. So what was
- *            unlinked or demonitored is silent from then on, whatever is still under way.
- * Touched by the worker running the actor. */
+ * Invariant: a notice is believed only if its link or monitor still stands on the receiver's side. So what
+ * was unlinked or demonitored is silent from then on, whatever is still under way. Touched by the worker
+ * running the actor. */
 #include <string.h>
 
 #include "runtime.h"
@@ -37,7 +37,8 @@ static struct link **find_ref(struct tdm_self *a, enum kind kind, tdm_ref ref)
     return at;
 }
 
-static struct link *add(struct tdm_self *a, enum kind kind, tdm_pid other, tdm_ref ref, struct tdm_msg *notice)
+static struct link *add(struct tdm_self *a, enum kind kind, tdm_pid other, tdm_ref ref,
+                        struct tdm_msg *notice)
 {
     struct link *l = runtime_alloc(a->rt, sizeof *l);
 

@@ -21,18 +21,29 @@ struct mailbox {
     _Atomic uint64_t word;
 };
 
-#define BOX_IDLE 0ull
-#define BOX_BUSY 1ull
-#define BOX_CLOSED 2ull
-#define BOX_POINTER 0x0000ffffffffffffull
+#define BOX_IDLE        0ull
+#define BOX_BUSY        1ull
+#define BOX_CLOSED      2ull
+#define BOX_POINTER     0x0000ffffffffffffull
 #define BOX_COUNT_SHIFT 48
-#define BOX_COUNT_MAX 0xffffu /* the count sticks here until the reader counts anew */
-#define BOX_UNBOUNDED 0x10000u
+#define BOX_COUNT_MAX   0xffffu /* the count sticks here until the reader counts anew */
+#define BOX_UNBOUNDED   0x10000u
 
-enum box_push { BOX_PUSHED, BOX_WAKE /* pushed, and the caller must schedule the actor */, BOX_FULL, BOX_GONE };
+enum box_push {
+    BOX_PUSHED,
+    BOX_WAKE /* pushed, and the caller must schedule the actor */,
+    BOX_FULL,
+    BOX_GONE
+};
 
-static inline uint64_t box_ptr(uint64_t word) { return word & BOX_POINTER; }
-static inline uint32_t box_count(uint64_t word) { return (uint32_t)(word >> BOX_COUNT_SHIFT); }
+static inline uint64_t box_ptr(uint64_t word)
+{
+    return word & BOX_POINTER;
+}
+static inline uint32_t box_count(uint64_t word)
+{
+    return (uint32_t)(word >> BOX_COUNT_SHIFT);
+}
 static inline uint64_t box_word(uint64_t ptr, uint32_t count)
 {
     return ptr | ((uint64_t)(count > BOX_COUNT_MAX ? BOX_COUNT_MAX : count) << BOX_COUNT_SHIFT);

@@ -42,7 +42,8 @@ void tdm_msg_free(struct tdm_runtime *rt, struct tdm_msg *msg)
         return;
     if (msg->drop_ != NULL)
         msg->drop_(msg);
-    if (msg->type < SIG_CHILD_STARTED || msg->type > SIG_FAMILY_EMPTY) /* those lie in their child or family */
+    if (msg->type < SIG_CHILD_STARTED ||
+        msg->type > SIG_FAMILY_EMPTY) /* those lie in their child or family */
         runtime_free_block(rt, msg, sizeof *msg + msg->bytes);
 }
 

@@ -43,9 +43,9 @@ struct chunk {
 
 struct store {
     pthread_spinlock_t lock;
-    struct block *hands;         /* full hands */
-    struct block *loose;         /* what drained caches left: no full hands */
-    char *fresh, *fresh_end;     /* of the newest chunk: not yet cut */
+    struct block *hands;     /* full hands */
+    struct block *loose;     /* what drained caches left: no full hands */
+    char *fresh, *fresh_end; /* of the newest chunk: not yet cut */
 };
 
 struct pool {
@@ -219,7 +219,7 @@ void pool_put(struct pool *p, struct pool_cache *cache, void *block, size_t byte
 
 void pool_cache_drain(struct pool *p, struct pool_cache *cache)
 {
-    for (unsigned class = 0; class < POOL_CLASSES; class++) {
+    for (unsigned class = 0; class < POOL_CLASSES; class ++) {
         struct pool_hand *h = &cache->hands[class];
         struct store *s = &p->stores[class];
         void *lists[] = { h->first, h->spare };

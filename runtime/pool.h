@@ -9,7 +9,7 @@ struct tdm_env;
 struct pool;
 
 #define POOL_CLASSES 12
-#define POOL_MAX 4096 /* larger blocks come straight from the environment */
+#define POOL_MAX     4096 /* larger blocks come straight from the environment */
 
 /* What one thread keeps of each size: two hands full. Touched by its thread only. */
 struct pool_cache {

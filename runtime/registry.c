@@ -1,8 +1,8 @@
 /* registry.c - names for actors.
  *
- * Idea:      a table from name to pid. The actor keeps a list of its names, so that its end frees them without a
- *            search; that happens before its address goes, and before anyone is told of the end.
- * Reading is the table's wait-free lookup. The list is touched by the actor's worker only. */
+ * Idea:      a table from name to pid. The actor keeps a list of its names, so that its end frees them
+ * without a search; that happens before its address goes, and before anyone is told of the end. Reading is
+ * the table's wait-free lookup. The list is touched by the actor's worker only. */
 #include <string.h>
 
 #include "runtime.h"

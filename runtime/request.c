@@ -7,7 +7,8 @@
 
 #include "runtime.h"
 
-TDM_COUNTER(counter_late_replies, "tandem_late_replies_total", "answers that came after their request had ended");
+TDM_COUNTER(counter_late_replies, "tandem_late_replies_total",
+            "answers that came after their request had ended");
 
 struct request {
     struct request *next;
@@ -133,7 +134,8 @@ bool request_failed(struct tdm_self *a, struct tdm_msg *msg)
     if (*at == NULL)
         return false;
     if (msg->type == TDM_MSG_DOWN) { /* a notice has room for a failure: see the assertion */
-        _Static_assert(sizeof(struct tdm_failure) <= sizeof(struct tdm_notice), "a DOWN becomes a failure in place");
+        _Static_assert(sizeof(struct tdm_failure) <= sizeof(struct tdm_notice),
+                       "a DOWN becomes a failure in place");
         struct tdm_reason reason = ((const struct tdm_notice *)tdm_msg_view(msg))->reason;
         struct tdm_failure *f = tdm_msg_data(msg);
         f->err = reason.kind == TDM_EXIT_NOPROC ? TDM_ENOPROC : TDM_EPEER;

@@ -1,7 +1,7 @@
 /* runtime.c - boot and stop, and what everybody in a runtime shares.
  *
- * Order of boot: memory, slots, names, stacks, workers, watchdog; the I/O loop comes at first use. Stop goes the
- * other way: roots are asked to stop, newest first; then what is left is killed; then the threads end. */
+ * Order of boot: memory, slots, names, stacks, workers, watchdog; the I/O loop comes at first use. Stop goes
+ * the other way: roots are asked to stop, newest first; then what is left is killed; then the threads end. */
 #include "runtime.h"
 
 #include <sched.h>
@@ -53,9 +53,11 @@ tdm_ref runtime_next_ref(struct tdm_runtime *rt)
     struct thread *t = runtime_thread(rt);
 
     if (t == NULL)
-        return atomic_fetch_add_explicit(&rt->next_ref, 1, memory_order_relaxed); /* only unique, in no order */
+        return atomic_fetch_add_explicit(&rt->next_ref, 1,
+                                         memory_order_relaxed); /* only unique, in no order */
     if (t->refs_next == t->refs_end) {
-        t->refs_next = atomic_fetch_add_explicit(&rt->next_ref, REFS_AT_ONCE, memory_order_relaxed); /* as above */
+        t->refs_next =
+            atomic_fetch_add_explicit(&rt->next_ref, REFS_AT_ONCE, memory_order_relaxed); /* as above */
         t->refs_end = t->refs_next + REFS_AT_ONCE;
     }
     return t->refs_next++;
@@ -156,7 +158,8 @@ static int wait_done(struct tdm_runtime *rt, struct waiter *w, uint64_t deadline
 int tdm_runtime_wait(struct tdm_runtime *rt, tdm_pid pid, uint32_t timeout_ms)
 {
     struct waiter w = { .pid = pid, .for_end = true };
-    uint64_t deadline = timeout_ms == UINT32_MAX ? TDM_FOREVER : rt->env->now_ns(rt->env) + TDM_MS(timeout_ms);
+    uint64_t deadline =
+        timeout_ms == UINT32_MAX ? TDM_FOREVER : rt->env->now_ns(rt->env) + TDM_MS(timeout_ms);
     int err = TDM_OK;
 
     waiter_add(rt, &w);
@@ -173,7 +176,8 @@ int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *c
 
     if (root == NULL)
         return TDM_ENOMEM;
-    int err = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? TDM_ESHUTDOWN : actor_make(rt, cfg, &a);
+    int err =
+        atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? TDM_ESHUTDOWN : actor_make(rt, cfg, &a);
     if (err < 0) {
         rt->env->free(rt->env, root, sizeof *root);
         return err;
@@ -200,7 +204,8 @@ int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *c
     return TDM_OK;
 }
 
-/* ---- stop ------------------------------------------------------------------------------------------------- */
+/* ---- stop -------------------------------------------------------------------------------------------------
+ */
 
 static struct root *take_root(struct tdm_runtime *rt)
 {
@@ -247,7 +252,8 @@ void tdm_runtime_stop(struct tdm_runtime *rt, uint32_t timeout_ms)
     kill_rest(rt);
 }
 
-/* ---- boot --------------------------------------------------------------------------------------------------- */
+/* ---- boot
+ * --------------------------------------------------------------------------------------------------- */
 
 static bool actor_context(uint64_t *pid, const char **tag)
 {

@@ -17,7 +17,7 @@ struct worker;
 struct stacks;
 
 #define SLOTS_PER_CHUNK 1024u
-#define WORKERS_MAX 64u
+#define WORKERS_MAX     64u
 
 struct tdm_runtime {
     /* fixed at boot */
@@ -33,7 +33,7 @@ struct tdm_runtime {
     struct watchdog *watchdog;
     /* actors */
     _Atomic(struct tdm_self *) *chunks; /* of SLOTS_PER_CHUNK slots, made on demand, never moved */
-    void **chunk_blocks; /* the same, as the environment gave them */
+    void **chunk_blocks;                /* the same, as the environment gave them */
     uint32_t n_chunks;
     _Atomic uint32_t slots_made;
     pthread_mutex_t slot_lock;

@@ -1,22 +1,23 @@
 /* scheduler.c - workers, run queues, stealing, parking.
  *
- * Idea:      an actor that becomes runnable goes to the run queue of the worker that made it so: it runs soon, on
- *            the core whose cache holds its message. A lone runnable actor is left there; only when a second one
- *            waits is a parked worker woken, because waking a core costs more than most turns. What is pushed from
+ * Idea:      an actor that becomes runnable goes to the run queue of the worker that made it so: it runs
+ * soon, on the core whose cache holds its message. A lone runnable actor is left there; only when a second
+ * one waits is a parked worker woken, because waking a core costs more than most turns. What is pushed from
  *            other threads (I/O) goes to one common queue, from which all workers take.
  * Invariant: an actor is on at most one queue, and only while its mailbox is not IDLE.
- * Parking:   a worker publishes its idle bit, looks at the common queue once more, then parks. A pusher pushes, then
- *            looks at the idle bits. Both orders are seq_cst, so one of the two sees the other. A worker's own queue
- *            needs no such care: only its owner pushes there, and its owner is awake.
- * A long callback: the watchdog sees a worker whose queue waits while its count of slices stands still, and wakes
- *            another to steal (watchdog.c). */
+ * Parking:   a worker publishes its idle bit, looks at the common queue once more, then parks. A pusher
+ * pushes, then looks at the idle bits. Both orders are seq_cst, so one of the two sees the other. A worker's
+ * own queue needs no such care: only its owner pushes there, and its owner is awake. A long callback: the
+ * watchdog sees a worker whose queue waits while its count of slices stands still, and wakes another to steal
+ * (watchdog.c). */
 #include <string.h>
 
 #include "scheduler.h"
 #include "tandem/log.h"
 #include "watchdog.h"
 
-TDM_COUNTER(counter_steals, "tandem_scheduler_steals_total", "actors run by another worker than the one that woke them");
+TDM_COUNTER(counter_steals, "tandem_scheduler_steals_total",
+            "actors run by another worker than the one that woke them");
 TDM_COUNTER(counter_wakes, "tandem_scheduler_wakes_total", "parked workers woken");
 
 enum { TIMERS_EVERY = 16, COMMON_EVERY = 61, SPINS = 400 };
@@ -155,7 +156,8 @@ static __attribute__((noinline)) bool slice(struct worker *w, struct thread *t, 
 static void run(struct worker *w, struct thread *t, struct tdm_self *a)
 {
     /* relaxed: the watchdog only compares */
-    atomic_store_explicit(&w->slices, atomic_load_explicit(&w->slices, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&w->slices, atomic_load_explicit(&w->slices, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     if (w->rt->env->point != NULL) {
         uint64_t fact[2] = { 'S', ((uint64_t)w->number << 32) | a->slot };
         tdm_env_sim_note(w->rt->env, fact, sizeof fact);
@@ -217,7 +219,8 @@ static struct tdm_self *search(struct worker *w)
         if (a == NULL)
             ck_pr_stall();
     }
-    for (uint32_t i = 0; i < rt->n_workers && a == NULL; i++) /* one that stood still all the while needs help */
+    for (uint32_t i = 0; i < rt->n_workers && a == NULL;
+         i++) /* one that stood still all the while needs help */
         if (i != w->number && stood[i] == atomic_load_explicit(&rt->workers[i].slices, memory_order_relaxed))
             a = steal(w, true);
     stop_searching(rt);
@@ -285,7 +288,8 @@ int scheduler_start(struct tdm_runtime *rt)
     for (uint32_t i = 0; i < rt->n_workers && err == TDM_OK; i++)
         err = worker_init(rt, &rt->workers[i], i);
     for (uint32_t i = 0; i < rt->n_workers && err == TDM_OK; i++)
-        err = rt->env->thread_start(rt->env, &rt->workers[i].os_thread, "tandem-worker", worker_main, &rt->workers[i]);
+        err = rt->env->thread_start(rt->env, &rt->workers[i].os_thread, "tandem-worker", worker_main,
+                                    &rt->workers[i]);
     return err;
 }
 

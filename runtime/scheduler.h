@@ -8,7 +8,8 @@
 #include "runtime.h"
 #include "timer.h"
 
-#define RUN_QUEUE_SIZE 4096u /* a power of two; one less is usable, the rest overflows to the common queue */
+#define RUN_QUEUE_SIZE 4096u /* a power of two; one less is usable, the rest overflows to the common queue \
+                              */
 
 struct worker {
     /* read by thieves */

@@ -8,7 +8,8 @@
 
 tdm_pid tdm_self_pid(const tdm_self *self)
 {
-    uint32_t gen = atomic_load_explicit(&self->gen, memory_order_relaxed); /* its own worker wrote or took it */
+    uint32_t gen =
+        atomic_load_explicit(&self->gen, memory_order_relaxed); /* its own worker wrote or took it */
     return (tdm_pid){ id_make(gen, self->slot) };
 }
 
@@ -91,7 +92,8 @@ void tdm_assert_failed(tdm_self *self, const char *text, const char *file, int l
     struct tdm_reason reason = { .kind = TDM_EXIT_ERROR, .code = TDM_EASSERT };
     const char *base = strrchr(file, '/');
 
-    int n = snprintf(reason.text, sizeof reason.text, "%s:%d: %s", base != NULL ? base + 1 : file, line, text);
+    int n =
+        snprintf(reason.text, sizeof reason.text, "%s:%d: %s", base != NULL ? base + 1 : file, line, text);
     cut_text(reason.text, sizeof reason.text, n < 0 ? 0 : (size_t)n);
     fault_leave_callback(self, &reason);
 }

@@ -1,14 +1,13 @@
 /* supervisor.c - keeps its children running, and knows when to give up.
  *
- * Idea:      a supervisor is an ordinary actor. It learns of a start or a death from a notice in its own mailbox,
- *            so it needs no lock and no special case. What others may do without it (starting and ending the
+ * Idea:      a supervisor is an ordinary actor. It learns of a start or a death from a notice in its own
+ * mailbox, so it needs no lock and no special case. What others may do without it (starting and ending the
  *            children of a dynamic supervisor) lies in family.c.
- * Invariant: entries[] is in start order. While `phase` is STARTING, entry `at` is being started and none after it
- *            has been; while STOPPING, none after `at` is left.
- * Giving up: more than `intensity` restarts within `period_ms` end all children, last started first, and then the
- *            supervisor, with reason shutdown: the failure moves up one level. With scope `child` the child alone is
- *            given up.
- * Touched by the worker running the supervisor. Everyone else sends it messages. */
+ * Invariant: entries[] is in start order. While `phase` is STARTING, entry `at` is being started and none
+ * after it has been; while STOPPING, none after `at` is left. Giving up: more than `intensity` restarts
+ * within `period_ms` end all children, last started first, and then the supervisor, with reason shutdown: the
+ * failure moves up one level. With scope `child` the child alone is given up. Touched by the worker running
+ * the supervisor. Everyone else sends it messages. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +18,12 @@
 #include "tandem/supervisor.h"
 
 enum phase { STARTING, RUNNING, STOPPING };
-enum entry_state { STOPPED, UP, COMING /* being started */, RESTARTING /* waits for its delay or next attempt */ };
+enum entry_state {
+    STOPPED,
+    UP,
+    COMING /* being started */,
+    RESTARTING /* waits for its delay or next attempt */
+};
 
 struct entry {
     struct child *child; /* NULL when STOPPED */
@@ -43,11 +47,11 @@ struct sup {
     struct entry *entries; /* static supervisors */
     uint32_t n;
     uint32_t at;
-    tdm_ref timer; /* of the start or stop under way */
+    tdm_ref timer;   /* of the start or stop under way */
     uint64_t *times; /* supervisor scope: a ring of the last intensity + 1 restarts */
     uint32_t n_times;
     struct delayed *delayed;
-    struct tdm_msg *held; /* requests that came while a child was starting, in order */
+    struct tdm_msg *held;  /* requests that came while a child was starting, in order */
     struct tdm_reason why; /* of our own end */
     int start_err;
 };
@@ -78,8 +82,8 @@ static uint64_t period_ns(const struct sup *s)
 
 static int refuse(const struct tdm_sup_cfg *cfg, const char *field, const char *id)
 {
-    tdm_log_error("supervisor.refused", "supervisor=%s field=%s child=%s", cfg->name != NULL ? cfg->name : "-", field,
-                  id != NULL ? id : "-");
+    tdm_log_error("supervisor.refused", "supervisor=%s field=%s child=%s",
+                  cfg->name != NULL ? cfg->name : "-", field, id != NULL ? id : "-");
     return TDM_EINVAL;
 }
 
@@ -119,10 +123,11 @@ static int check_cfg(const struct tdm_sup_cfg *cfg)
     return err;
 }
 
-/* ---- restart limits and delays -------------------------------------------------------------------------- */
+/* ---- restart limits and delays --------------------------------------------------------------------------
+ */
 
-/* Note a restart at `now`; true: more than `limit` within the period. A ring of the last limit + 1 times tells:
- * it is too many when the oldest of them still counts. */
+/* Note a restart at `now`; true: more than `limit` within the period. A ring of the last limit + 1 times
+ * tells: it is too many when the oldest of them still counts. */
 static bool too_many(uint64_t *ring, uint32_t *n, uint32_t limit, uint64_t now, uint64_t period)
 {
     ring[*n % (limit + 1)] = now;
@@ -161,7 +166,8 @@ static uint64_t delay_ns(struct sup *s, tdm_self *self, struct child *c)
     return (uint64_t)((double)TDM_MS(ms) * (1 + r * cfg->backoff_jitter));
 }
 
-/* ---- stopping --------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------
+ */
 
 static int stop_next(tdm_self *self, struct sup *s);
 
@@ -281,7 +287,8 @@ static int stop_time_ran_out(tdm_self *self, struct sup *s)
     return TDM_OK;
 }
 
-/* ---- starting ------------------------------------------------------------------------------------------------ */
+/* ---- starting
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Entry `at` is empty again. */
 static int start_failed(tdm_self *self, struct sup *s, int err)
@@ -297,8 +304,8 @@ static int start_entry(tdm_self *self, struct sup *s, uint32_t i)
 {
     struct entry *e = &s->entries[i];
     const struct tdm_child_spec *spec = &s->cfg->children[i];
-    int err = family_start_child(s->family, spec, i, NULL, 0, spec->start.tag != NULL ? spec->start.tag : spec->id,
-                                 &e->child, NULL);
+    int err = family_start_child(s->family, spec, i, NULL, 0,
+                                 spec->start.tag != NULL ? spec->start.tag : spec->id, &e->child, NULL);
 
     if (err < 0)
         return err;
@@ -335,7 +342,8 @@ static int child_started(tdm_self *self, struct sup *s, struct child *c)
     return start_next(self, s);
 }
 
-/* ---- a child has ended ------------------------------------------------------------------------------------------ */
+/* ---- a child has ended
+ * ------------------------------------------------------------------------------------------ */
 
 static void remove_child(struct sup *s, struct child *c)
 {
@@ -349,12 +357,14 @@ static int give_up(tdm_self *self, struct sup *s, struct child *c)
     static const struct tdm_reason shutdown = { .kind = TDM_EXIT_SHUTDOWN, .text = "restart limit reached" };
     bool child_only = s->cfg->scope == TDM_SCOPE_CHILD;
 
-    tdm_log_error("supervisor.restart_limit", "child=%s intensity=%u period_ms=%u scope=%s", name_of(c), intensity(s),
-                  s->cfg->period_ms == 0 ? 5000 : s->cfg->period_ms, child_only ? "child" : "supervisor");
+    tdm_log_error("supervisor.restart_limit", "child=%s intensity=%u period_ms=%u scope=%s", name_of(c),
+                  intensity(s), s->cfg->period_ms == 0 ? 5000 : s->cfg->period_ms,
+                  child_only ? "child" : "supervisor");
     if (child_only && c->spec->on_give_up != NULL) {
         static const struct tdm_reason unknown = { .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM };
         c->spec->on_give_up(self, tdm_self_place(c->actor), c->arg != NULL ? c->arg : c->spec->start.arg,
-                            c->arg != NULL ? c->arg_bytes : c->spec->start.arg_bytes, c->last != NULL ? c->last : &unknown);
+                            c->arg != NULL ? c->arg_bytes : c->spec->start.arg_bytes,
+                            c->last != NULL ? c->last : &unknown);
     }
     remove_child(s, c);
     return child_only ? TDM_OK : begin_stop(self, s, &shutdown);
@@ -483,7 +493,8 @@ static int timer_fired(tdm_self *self, struct sup *s, tdm_ref ref)
     return TDM_OK;
 }
 
-/* ---- administration ---------------------------------------------------------------------------------------------- */
+/* ---- administration
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct entry *entry_by_id(struct sup *s, const char *id, uint32_t *index)
 {
@@ -578,7 +589,8 @@ static int admin(tdm_self *self, struct sup *s, struct tdm_msg *m)
     if (q->op == TDM_SUP_COUNT)
         count(s, &r);
     else
-        r.err = s->cfg->strategy == TDM_DYNAMIC ? admin_dynamic(self, s, q) : admin_static(self, s, q, &later);
+        r.err =
+            s->cfg->strategy == TDM_DYNAMIC ? admin_dynamic(self, s, q) : admin_static(self, s, q, &later);
     struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : entry_by_id(s, q->id, &i);
     if (later) {
         e->answer = tdm_msg_take(self, m);
@@ -603,7 +615,8 @@ tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const c
     return tdm_request(self, sup, m, 0);
 }
 
-/* ---- the behaviour -------------------------------------------------------------------------------------------------- */
+/* ---- the behaviour
+ * -------------------------------------------------------------------------------------------------- */
 
 static int init(tdm_self *self, void *state, const struct tdm_start *start)
 {
@@ -711,9 +724,12 @@ const struct tdm_behaviour tdm_supervisor = {
 
 int tdm_sup_start(struct tdm_runtime *rt, const struct tdm_sup_cfg *cfg, tdm_pid *ret)
 {
-    struct tdm_spawn_cfg spawn = {
-        .behaviour = &tdm_supervisor, .arg = cfg, .arg_bytes = sizeof *cfg, .trap_exit = true, .trap_stop = true, .tag = cfg->name
-    };
+    struct tdm_spawn_cfg spawn = { .behaviour = &tdm_supervisor,
+                                   .arg = cfg,
+                                   .arg_bytes = sizeof *cfg,
+                                   .trap_exit = true,
+                                   .trap_stop = true,
+                                   .tag = cfg->name };
     tdm_pid pid;
     int err = check_cfg(cfg);
 

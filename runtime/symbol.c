@@ -1,8 +1,8 @@
 /* symbol.c - names for code addresses, static functions included.
  *
- * The dynamic linker knows only exported names; an app's function is usually static. So the symbol table of the
- * file that holds the address is mapped, once for each file, and searched. Used for crash reports, never in a
- * signal handler. */
+ * The dynamic linker knows only exported names; an app's function is usually static. So the symbol table of
+ * the file that holds the address is mapped, once for each file, and searched. Used for crash reports, never
+ * in a signal handler. */
 #include "symbol.h"
 
 #include <dlfcn.h>
@@ -23,7 +23,7 @@ static struct file {
     char name[256];
     const char *map;
     size_t bytes;
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     size_t n_symbols;
     const char *strings;
     size_t strings_bytes;
@@ -88,8 +88,8 @@ static const char *search(const struct file *f, uintptr_t offset, uintptr_t *sta
 {
     for (size_t i = 0; i < f->n_symbols; i++) {
         const ElfW(Sym) *s = &f->symbols[i];
-        if (ELF64_ST_TYPE(s->st_info) == STT_FUNC && offset >= s->st_value && offset < s->st_value + s->st_size &&
-            s->st_name < f->strings_bytes) {
+        if (ELF64_ST_TYPE(s->st_info) == STT_FUNC && offset >= s->st_value &&
+            offset < s->st_value + s->st_size && s->st_name < f->strings_bytes) {
             *start = s->st_value;
             return f->strings + s->st_name;
         }

@@ -1,10 +1,10 @@
 /* table.c - from bytes to a 64-bit value, read without waiting.
  *
- * Idea:      Concurrency Kit's hash set, cut into shards: a reader takes no lock, a writer its shard's. Entries are
- *            never changed but for their value, and freed only when no reader can hold them any more (epochs).
- * Invariant: an entry is in its shard's set from the end of table_add() to the beginning of table_remove().
- * Each thread that uses a table has an epoch record, kept in a list and reused by identity. A section is never left
- * open across a callback: nothing but the lookup itself lies inside. */
+ * Idea:      Concurrency Kit's hash set, cut into shards: a reader takes no lock, a writer its shard's.
+ * Entries are never changed but for their value, and freed only when no reader can hold them any more
+ * (epochs). Invariant: an entry is in its shard's set from the end of table_add() to the beginning of
+ * table_remove(). Each thread that uses a table has an epoch record, kept in a list and reused by identity. A
+ * section is never left open across a callback: nothing but the lookup itself lies inside. */
 #include "table.h"
 
 #include <ck_epoch.h>
@@ -27,10 +27,10 @@
 #ifdef WITH_TSAN
 #include <sanitizer/tsan_interface.h>
 #define HANDED_OVER(p) __tsan_release(p)
-#define TAKEN_OVER(p) __tsan_acquire(p)
+#define TAKEN_OVER(p)  __tsan_acquire(p)
 #else
 #define HANDED_OVER(p) ((void)(p))
-#define TAKEN_OVER(p) ((void)(p))
+#define TAKEN_OVER(p)  ((void)(p))
 #endif
 
 enum { SHARDS = 64, FIRST_SIZE = 32 };
@@ -145,7 +145,8 @@ static struct ck_malloc set_memory = { .malloc = set_malloc, .free = set_free };
 static struct record *record_slow(struct table *t)
 {
     struct tdm_env *env = t->env;
-    uint64_t me = env->thread_identity != NULL ? env->thread_identity(env) : (uint64_t)(uintptr_t)pthread_self();
+    uint64_t me =
+        env->thread_identity != NULL ? env->thread_identity(env) : (uint64_t)(uintptr_t)pthread_self();
     struct record *r;
 
     pthread_mutex_lock(&t->record_lock);
@@ -274,8 +275,9 @@ int table_replace(struct table *t, const void *key, size_t bytes, uint64_t old, 
 
     pthread_spin_lock(&s->lock);
     struct entry *e = find(s, &p);
-    if (e != NULL && atomic_load_explicit(&e->value, memory_order_relaxed) == old) { /* writers hold the lock */
-        atomic_store_explicit(&e->value, value, memory_order_release); /* partner: table_get */
+    if (e != NULL &&
+        atomic_load_explicit(&e->value, memory_order_relaxed) == old) { /* writers hold the lock */
+        atomic_store_explicit(&e->value, value, memory_order_release);  /* partner: table_get */
         err = TDM_OK;
     }
     pthread_spin_unlock(&s->lock);
@@ -294,7 +296,8 @@ int table_remove(struct table *t, const void *key, size_t bytes, uint64_t value)
     writing = r;
     pthread_spin_lock(&s->lock);
     struct entry *e = find(s, &p);
-    if (e != NULL && atomic_load_explicit(&e->value, memory_order_relaxed) == value) /* writers hold the lock */
+    if (e != NULL &&
+        atomic_load_explicit(&e->value, memory_order_relaxed) == value) /* writers hold the lock */
         gone = ck_hs_remove(&s->set, (unsigned long)p.hash, (const void *)((uintptr_t)&p | 1));
     pthread_spin_unlock(&s->lock);
     if (gone == NULL)
@@ -313,7 +316,8 @@ size_t table_count(const struct table *t)
     return atomic_load_explicit(&t->count, memory_order_relaxed); /* a number to show */
 }
 
-void table_each(struct table *t, void (*fn)(void *ctx, const void *key, size_t bytes, uint64_t value), void *ctx)
+void table_each(struct table *t, void (*fn)(void *ctx, const void *key, size_t bytes, uint64_t value),
+                void *ctx)
 {
     for (int i = 0; i < SHARDS; i++) {
         struct shard *s = &t->shards[i];
@@ -322,7 +326,8 @@ void table_each(struct table *t, void (*fn)(void *ctx, const void *key, size_t b
         pthread_spin_lock(&s->lock);
         while (ck_hs_next(&s->set, &it, &at)) {
             const struct entry *e = at;
-            fn(ctx, e->key, e->bytes, atomic_load_explicit(&e->value, memory_order_relaxed)); /* under the lock */
+            fn(ctx, e->key, e->bytes,
+               atomic_load_explicit(&e->value, memory_order_relaxed)); /* under the lock */
         }
         pthread_spin_unlock(&s->lock);
     }
@@ -344,8 +349,8 @@ int table_new(struct table **ret, struct tdm_env *env)
     pthread_mutex_init(&t->record_lock, NULL);
     for (int i = 0; i < SHARDS; i++) {
         pthread_spin_init(&t->shards[i].lock, PTHREAD_PROCESS_PRIVATE);
-        if (!ck_hs_init(&t->shards[i].set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT | CK_HS_MODE_DELETE, hash_of, same,
-                        &set_memory, FIRST_SIZE, 0)) {
+        if (!ck_hs_init(&t->shards[i].set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT | CK_HS_MODE_DELETE, hash_of,
+                        same, &set_memory, FIRST_SIZE, 0)) {
             table_free(t);
             return TDM_ENOMEM;
         }

@@ -18,7 +18,8 @@ bool table_get(struct table *t, const void *key, size_t bytes, uint64_t *value);
 /* TDM_OK, TDM_EEXIST (with *present set, unless NULL), TDM_ENOMEM. */
 int table_add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present);
 
-/* Readers see the old value or the new one, never none. TDM_OK or TDM_ENOTFOUND (also when the value is not `old`). */
+/* Readers see the old value or the new one, never none. TDM_OK or TDM_ENOTFOUND (also when the value is not
+ * `old`). */
 int table_replace(struct table *t, const void *key, size_t bytes, uint64_t old, uint64_t value);
 
 /* Only if it holds `value`. TDM_OK or TDM_ENOTFOUND. */
@@ -27,6 +28,7 @@ int table_remove(struct table *t, const void *key, size_t bytes, uint64_t value)
 size_t table_count(const struct table *t);
 
 /* Every entry that stays there throughout is seen once. `fn` may not write to the table. */
-void table_each(struct table *t, void (*fn)(void *ctx, const void *key, size_t bytes, uint64_t value), void *ctx);
+void table_each(struct table *t, void (*fn)(void *ctx, const void *key, size_t bytes, uint64_t value),
+                void *ctx);
 
 #endif

@@ -17,19 +17,19 @@ struct worker;
 /* Touched by its thread only; `alive` is read by others. */
 struct thread {
     struct tdm_runtime *rt;
-    uint64_t rt_serial;        /* a freed runtime's threads are never mistaken for a new one's */
-    struct worker *worker;     /* NULL on a thread that is not a worker */
-    struct tdm_self *self;     /* the actor whose slice runs, or NULL */
-    struct tdm_msg *in_hand;   /* what its handler was given */
-    _Atomic bool in_callback;  /* app code runs */
+    uint64_t rt_serial;            /* a freed runtime's threads are never mistaken for a new one's */
+    struct worker *worker;         /* NULL on a thread that is not a worker */
+    struct tdm_self *self;         /* the actor whose slice runs, or NULL */
+    struct tdm_msg *in_hand;       /* what its handler was given */
+    _Atomic bool in_callback;      /* app code runs */
     _Atomic uint64_t callback_seq; /* counts callbacks: the watchdog sees one that does not end */
     struct pool_cache cache;
     uint32_t free_slots[SLOT_HAND]; /* actor slots in hand */
     uint32_t free_slot_count;
-    uint64_t refs_next, refs_end;   /* a range of tdm_refs taken from the runtime's counter */
-    _Atomic int64_t alive;          /* actors spawned less actors ended here; summed by tdm_actor_count() */
-    uint64_t owner;                 /* which OS thread (or coroutine) this is */
-    struct thread *next;            /* in the runtime's list */
+    uint64_t refs_next, refs_end; /* a range of tdm_refs taken from the runtime's counter */
+    _Atomic int64_t alive;        /* actors spawned less actors ended here; summed by tdm_actor_count() */
+    uint64_t owner;               /* which OS thread (or coroutine) this is */
+    struct thread *next;          /* in the runtime's list */
 };
 
 /* App code is entered and left. Read by the fault handler on the same thread and, for the count, by the

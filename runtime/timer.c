@@ -1,14 +1,13 @@
 /* timer.c - messages that come later.
  *
- * Idea:      each worker has a hierarchical wheel: six levels of 64 slots, the finest 16 microseconds wide, with a
- *            bitmap for each level, so that the next event is found by counting zeros and empty time costs nothing.
- *            A timer that is set, moved down a level or cancelled touches one list.
- * Invariant: a node is FREE, ARMED (in a slot of its wheel, owns its message) or FIRED (its message is on the way
- *            to the owner or in its mailbox). The ref holds the node's generation: a message whose node has moved on
- *            is a cancelled timer's, and its receiver drops it.
- * Who touches what: slots, states and generations under the wheel's lock; the list of an actor's own timers only by
- *            the worker that runs the actor. A fired message always goes to the owner first, who forwards it if it
- *            was meant for another: so cancelling and ending need nobody else. */
+ * Idea:      each worker has a hierarchical wheel: six levels of 64 slots, the finest 16 microseconds wide,
+ * with a bitmap for each level, so that the next event is found by counting zeros and empty time costs
+ * nothing. A timer that is set, moved down a level or cancelled touches one list. Invariant: a node is FREE,
+ * ARMED (in a slot of its wheel, owns its message) or FIRED (its message is on the way to the owner or in its
+ * mailbox). The ref holds the node's generation: a message whose node has moved on is a cancelled timer's,
+ * and its receiver drops it. Who touches what: slots, states and generations under the wheel's lock; the list
+ * of an actor's own timers only by the worker that runs the actor. A fired message always goes to the owner
+ * first, who forwards it if it was meant for another: so cancelling and ending need nobody else. */
 #include <pthread.h>
 #include <string.h>
 
@@ -19,9 +18,9 @@
 enum { TICK_SHIFT = 14, LEVELS = 6, SLOTS = 64, CHUNK_NODES = 1024 };
 enum state { FREE, ARMED, FIRED };
 
-#define NODE_BITS 23 /* eight million timers a worker */
-#define CHUNKS_MAX ((1u << NODE_BITS) / CHUNK_NODES)
-#define NODE_MASK ((1u << NODE_BITS) - 1)
+#define NODE_BITS    23 /* eight million timers a worker */
+#define CHUNKS_MAX   ((1u << NODE_BITS) / CHUNK_NODES)
+#define NODE_MASK    ((1u << NODE_BITS) - 1)
 #define REF_GEN_MASK 0xffffffu
 
 struct node {
@@ -119,7 +118,8 @@ static uint64_t next_event(const struct wheel *w, unsigned *level_ret)
             continue;
         uint64_t base = w->now >> (6 * level);
         unsigned shift = (unsigned)(base % SLOTS);
-        uint64_t ahead = shift == 0 ? w->used[level] : (w->used[level] >> shift) | (w->used[level] << (64 - shift));
+        uint64_t ahead =
+            shift == 0 ? w->used[level] : (w->used[level] >> shift) | (w->used[level] << (64 - shift));
         uint64_t tick = (base + (unsigned)__builtin_ctzll(ahead)) << (6 * level);
         if (tick < best) {
             best = tick;
@@ -135,7 +135,8 @@ static void note_next(struct wheel *w)
     uint64_t tick = next_event(w, &level);
 
     /* relaxed: a hint; whoever acts on it takes the lock */
-    atomic_store_explicit(&w->next_ns, tick == UINT64_MAX ? TDM_FOREVER : tick << TICK_SHIFT, memory_order_relaxed);
+    atomic_store_explicit(&w->next_ns, tick == UINT64_MAX ? TDM_FOREVER : tick << TICK_SHIFT,
+                          memory_order_relaxed);
 }
 
 static uint32_t node_take(struct wheel *w)

@@ -1,8 +1,8 @@
 /* watchdog.c - sees callbacks that do not end, and what waits behind them.
  *
- * Idea:      while any worker is awake a thread looks every few milliseconds whether each still takes turns. If one
- *            stands in the same callback while others wait in its queue, a parked worker is woken to steal them, and
- *            its timers are run for it. If it stands there past the budget, that is told, and the callback is ended
+ * Idea:      while any worker is awake a thread looks every few milliseconds whether each still takes turns.
+ * If one stands in the same callback while others wait in its queue, a parked worker is woken to steal them,
+ * and its timers are run for it. If it stands there past the budget, that is told, and the callback is ended
  *            (fault.c) with error:ESTUCK; the worker itself goes on.
  * It sleeps when all workers do: an idle runtime uses no CPU. A worker that finds it asleep wakes it.
  * Everything it reads of a worker is a glance; acting on an old one costs a needless wake, never more. */
@@ -37,7 +37,8 @@ static void past_budget(struct worker *w, struct watched *x, uint64_t now)
 {
     if (!x->told) {
         tdm_count(&counter_stuck, 1);
-        tdm_log_warn("actor.stuck", "worker=%u run_ms=%lu", w->number, (unsigned long)((now - x->since_ns) / 1000000));
+        tdm_log_warn("actor.stuck", "worker=%u run_ms=%lu", w->number,
+                     (unsigned long)((now - x->since_ns) / 1000000));
         x->told = true;
     }
     x->next_try_ns = now + TDM_MS(AGAIN_MS);
@@ -80,7 +81,8 @@ static void watch(void *arg)
             env->park(env, &d->parker, now + TDM_MS(LOOK_MS));
             continue;
         }
-        /* seq_cst: publish, then look again; partner: watchdog_rouse, which comes after the idle bit is cleared */
+        /* seq_cst: publish, then look again; partner: watchdog_rouse, which comes after the idle bit is
+         * cleared */
         atomic_store_explicit(&d->asleep, true, memory_order_seq_cst);
         if (!scheduler_busy(rt))
             env->park(env, &d->parker, TDM_FOREVER);

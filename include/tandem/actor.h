@@ -37,7 +37,7 @@ enum tdm_exit_kind {
  * Source: the exit reasons of Erlang/OTP. */
 struct tdm_reason {
     enum tdm_exit_kind kind;
-    int code; /* enum tdm_err, with kind ERROR; else 0 */
+    int code;  /* enum tdm_err, with kind ERROR; else 0 */
     int signo; /* with code TDM_EFAULT: the signal; else 0 */
     char text[TDM_REASON_TEXT_BYTES];
 };
@@ -70,8 +70,10 @@ struct tdm_start {
 };
 
 /* Returned by init and handle beside TDM_OK and errors. */
-enum { TDM_STOP = 1, /* end with `normal` */
-       TDM_IGNORE = 2 /* init only: nothing to do here; not an error, and no actor */ };
+enum {
+    TDM_STOP = 1,  /* end with `normal` */
+    TDM_IGNORE = 2 /* init only: nothing to do here; not an error, and no actor */
+};
 
 /* One way to be an actor. Static and constant; many actors share it. An error returned by init
  * or handle ends the actor with error:CODE (see tdm_fail for words to go with it). */
@@ -98,15 +100,15 @@ struct tdm_behaviour {
 };
 
 enum tdm_overflow {
-    TDM_REFUSE,      /* the sender gets TDM_EFULL and keeps the message */
-    TDM_DROP_NEWEST, /* the send succeeds, the message is counted and dropped */
-    TDM_DROP_OLDEST, /* the receiver drops its oldest unread message instead */
+    TDM_REFUSE,        /* the sender gets TDM_EFULL and keeps the message */
+    TDM_DROP_NEWEST,   /* the send succeeds, the message is counted and dropped */
+    TDM_DROP_OLDEST,   /* the receiver drops its oldest unread message instead */
     TDM_OVERFLOW_EXIT, /* the receiver ends with error:EOVERLOAD */
 };
 
 #define TDM_MAILBOX_DEFAULT 1024
-#define TDM_MAILBOX_MAX 60000
-#define TDM_NOTE_MAX 4096
+#define TDM_MAILBOX_MAX     60000
+#define TDM_NOTE_MAX        4096
 
 /* How to spawn. Zero means the default for every field but `behaviour`. */
 struct tdm_spawn_cfg {
@@ -116,12 +118,12 @@ struct tdm_spawn_cfg {
     const char *tag;        /* shown beside the pid in logs: a call's id, say; copied, cut at 63 bytes */
     uint32_t mailbox_limit; /* messages; default TDM_MAILBOX_DEFAULT, at most TDM_MAILBOX_MAX */
     enum tdm_overflow overflow;
-    uint32_t history;     /* how many past messages a crash report names; default 0, at most 32 */
-    uint32_t stack_bytes; /* fibers; default 64 KiB */
-    bool trap_exit;       /* exit signals arrive as TDM_MSG_EXIT */
-    bool trap_stop;       /* a stop request arrives as TDM_MSG_STOP; end yourself within the time */
+    uint32_t history;       /* how many past messages a crash report names; default 0, at most 32 */
+    uint32_t stack_bytes;   /* fibers; default 64 KiB */
+    bool trap_exit;         /* exit signals arrive as TDM_MSG_EXIT */
+    bool trap_stop;         /* a stop request arrives as TDM_MSG_STOP; end yourself within the time */
     bool drain_on_shutdown; /* handle the mail that waits before a stop */
-    tdm_pid link;         /* link to this actor before the first step; {0} none */
+    tdm_pid link;           /* link to this actor before the first step; {0} none */
 };
 
 /* Start an actor. Returns when it has an address; init runs soon, on a worker.
@@ -167,7 +169,7 @@ tdm_place tdm_self_place(const tdm_self *self);
 struct tdm_runtime *tdm_self_runtime(const tdm_self *self);
 struct tdm_env *tdm_self_env(const tdm_self *self);
 void *tdm_self_state(const tdm_self *self);
-uint64_t tdm_now_ns(const tdm_self *self); /* monotonic */
+uint64_t tdm_now_ns(const tdm_self *self);          /* monotonic */
 void tdm_self_tag(tdm_self *self, const char *tag); /* change the tag shown in logs */
 uint32_t tdm_self_mailbox_length(const tdm_self *self);
 

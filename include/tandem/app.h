@@ -39,15 +39,17 @@ struct tdm_app {
     const struct tdm_call_behaviour *behaviour; /* or this */
     uint32_t stack_bytes;                       /* fibers; default 64 KiB */
     uint32_t mailbox_limit;                     /* default TDM_MAILBOX_DEFAULT */
-    uint32_t restarts, period_ms;               /* per call; default 3 in 10 s; the configuration may change it */
+    uint32_t restarts, period_ms; /* per call; default 3 in 10 s; the configuration may change it */
 };
 
 /* Export a function as the app of that name: TDM_APP(reception, .summary = "..."). */
-#define TDM_APP(name_, ...)                                                                      \
+#define TDM_APP(name_, ...) \
     const struct tdm_app tdm_app_##name_ = { .abi = TDM_APP_ABI, .name = #name_, .run = name_, __VA_ARGS__ };
 
-#define TDM_APP_BEHAVIOUR(name_, behaviour_, ...)                                                \
-    const struct tdm_app tdm_app_##name_ = { .abi = TDM_APP_ABI, .name = #name_, .behaviour = (behaviour_), __VA_ARGS__ };
+#define TDM_APP_BEHAVIOUR(name_, behaviour_, ...)                                  \
+    const struct tdm_app tdm_app_##name_ = {                                       \
+        .abi = TDM_APP_ABI, .name = #name_, .behaviour = (behaviour_), __VA_ARGS__ \
+    };
 
 /* Every event of a fiber app's call that no verb consumed, one after the other; waits up to timeout_ns.
  * TDM_OK, TDM_ETIMEOUT, TDM_EHANGUP, TDM_ESTOP. The event lives until the next verb. */

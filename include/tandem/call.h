@@ -25,20 +25,20 @@ typedef struct tdm_call tdm_call;
 /* ---- what is known of the call ----------------------------------------------------------- */
 
 tdm_self *tdm_call_self(tdm_call *call);
-const char *tdm_call_id(const tdm_call *call);     /* the switch's id of the call leg */
-const char *tdm_call_source(const tdm_call *call); /* name of the source in the configuration */
-const char *tdm_call_app(const tdm_call *call);    /* the app that runs now */
-const char *tdm_call_caller(const tdm_call *call); /* caller's number, "" when unknown */
-const char *tdm_call_exten(const tdm_call *call);  /* what was dialled, "" when unknown */
-int tdm_call_argc(const tdm_call *call);           /* arguments of the start event */
+const char *tdm_call_id(const tdm_call *call);         /* the switch's id of the call leg */
+const char *tdm_call_source(const tdm_call *call);     /* name of the source in the configuration */
+const char *tdm_call_app(const tdm_call *call);        /* the app that runs now */
+const char *tdm_call_caller(const tdm_call *call);     /* caller's number, "" when unknown */
+const char *tdm_call_exten(const tdm_call *call);      /* what was dialled, "" when unknown */
+int tdm_call_argc(const tdm_call *call);               /* arguments of the start event */
 const char *tdm_call_arg(const tdm_call *call, int n); /* "" past the end */
 bool tdm_call_answered(const tdm_call *call);
-bool tdm_call_ended(const tdm_call *call);         /* the caller has hung up, or we have */
-bool tdm_call_adopted(const tdm_call *call);       /* found alive after a gap, not started by an event */
-uint32_t tdm_call_restarts(const tdm_call *call);  /* how often this call's actor was restarted */
-tdm_event *tdm_call_start_event(tdm_call *call);   /* the event that began it (a snapshot if adopted) */
+bool tdm_call_ended(const tdm_call *call);        /* the caller has hung up, or we have */
+bool tdm_call_adopted(const tdm_call *call);      /* found alive after a gap, not started by an event */
+uint32_t tdm_call_restarts(const tdm_call *call); /* how often this call's actor was restarted */
+tdm_event *tdm_call_start_event(tdm_call *call);  /* the event that began it (a snapshot if adopted) */
 const char *tdm_call_option(const tdm_call *call, const char *name); /* apps.<app>.options; NULL */
-const char *tdm_call_error(const tdm_call *call);  /* words of the last failed verb, "" when none */
+const char *tdm_call_error(const tdm_call *call); /* words of the last failed verb, "" when none */
 
 /* ---- answer, hang up, hand back ----------------------------------------------------------- */
 
@@ -79,12 +79,12 @@ tdm_ref tdm_move_start(tdm_call *call, const char *app, const char *args);
 enum tdm_play_word { TDM_PLAY_FINISHED, TDM_PLAY_INTERRUPTED, TDM_PLAY_FAILED, TDM_PLAY_TIMEOUT };
 
 struct tdm_play_opts {
-    const char *const *media;  /* URIs ("sound:hello", "digits:42", "tone:busy"), NULL at the end */
-    const char *interrupt_on;  /* digits that stop it; NULL none; "any" */
-    const char *language;      /* NULL: the call's */
-    uint32_t loop;             /* times; 0 and 1: once */
-    uint32_t start_ms;         /* no sign of the start for this long: ask, then give up; default 2000 */
-    uint32_t max_ms;           /* stop after this; default 10 minutes */
+    const char *const *media; /* URIs ("sound:hello", "digits:42", "tone:busy"), NULL at the end */
+    const char *interrupt_on; /* digits that stop it; NULL none; "any" */
+    const char *language;     /* NULL: the call's */
+    uint32_t loop;            /* times; 0 and 1: once */
+    uint32_t start_ms;        /* no sign of the start for this long: ask, then give up; default 2000 */
+    uint32_t max_ms;          /* stop after this; default 10 minutes */
 };
 typedef struct tdm_play_opts tdm_play_opts;
 
@@ -106,20 +106,20 @@ enum tdm_gather_word {
 #define TDM_DIGITS_MAX 64
 
 struct tdm_gather_opts {
-    const char *prompt;               /* one media URI, or */
-    const char *const *prompts;       /* a list, NULL at the end */
+    const char *prompt;                          /* one media URI, or */
+    const char *const *prompts;                  /* a list, NULL at the end */
     const char *invalid_prompt, *timeout_prompt; /* played before a replay; NULL none */
-    uint32_t max_digits;              /* 0: no limit but TDM_DIGITS_MAX */
-    uint32_t min_digits;              /* default 1 */
-    const char *terminators;          /* default "#"; "" for none */
-    const char *const *valid;         /* accepted inputs, NULL at the end; NULL: any */
-    uint32_t first_ms;                /* to the first digit, from the end of the prompt; default 5000 */
-    uint32_t inter_ms;                /* between digits; default 3000 */
-    uint32_t overall_ms;              /* the whole question; default 180000 */
-    uint32_t tries;                   /* how often the prompt is played; default 1 (menu: 3) */
-    bool no_bargein;                  /* digits do not stop the prompt (they still count) */
-    bool type_ahead;                  /* also take digits pressed before the question; default: they are
-                                       * dropped when it begins */
+    uint32_t max_digits;                         /* 0: no limit but TDM_DIGITS_MAX */
+    uint32_t min_digits;                         /* default 1 */
+    const char *terminators;                     /* default "#"; "" for none */
+    const char *const *valid;                    /* accepted inputs, NULL at the end; NULL: any */
+    uint32_t first_ms;   /* to the first digit, from the end of the prompt; default 5000 */
+    uint32_t inter_ms;   /* between digits; default 3000 */
+    uint32_t overall_ms; /* the whole question; default 180000 */
+    uint32_t tries;      /* how often the prompt is played; default 1 (menu: 3) */
+    bool no_bargein;     /* digits do not stop the prompt (they still count) */
+    bool type_ahead;     /* also take digits pressed before the question; default: they are
+                          * dropped when it begins */
 };
 typedef struct tdm_gather_opts tdm_gather_opts;
 
@@ -143,7 +143,7 @@ struct tdm_menu_opts {
     const char *choices;      /* "12": one digit each; or */
     const char *const *words; /* several digits each, NULL at the end: the result is the index + 1 */
     const char *invalid_prompt, *timeout_prompt;
-    uint32_t tries;           /* default 3 */
+    uint32_t tries; /* default 3 */
     uint32_t first_ms, inter_ms;
 };
 typedef struct tdm_menu_opts tdm_menu_opts;
@@ -174,8 +174,18 @@ const char *tdm_note_last(tdm_call *call, size_t *bytes); /* NULL when there is 
 
 /* ---- results in message form ------------------------------------------------------------- */
 
-enum tdm_verb { TDM_VERB_ANSWER, TDM_VERB_PLAY, TDM_VERB_GATHER, TDM_VERB_MENU, TDM_VERB_PAUSE, TDM_VERB_HANGUP,
-                TDM_VERB_HAND_BACK, TDM_VERB_MOVE, TDM_VERB_SET_VAR, TDM_VERB_GET_VAR };
+enum tdm_verb {
+    TDM_VERB_ANSWER,
+    TDM_VERB_PLAY,
+    TDM_VERB_GATHER,
+    TDM_VERB_MENU,
+    TDM_VERB_PAUSE,
+    TDM_VERB_HANGUP,
+    TDM_VERB_HAND_BACK,
+    TDM_VERB_MOVE,
+    TDM_VERB_SET_VAR,
+    TDM_VERB_GET_VAR
+};
 
 struct tdm_verb_result {
     tdm_ref ref;

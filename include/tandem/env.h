@@ -53,8 +53,8 @@ struct tdm_env {
     void (*free)(struct tdm_env *env, void *p, size_t bytes);
 
     /* Start fn(arg) on a thread of its own; join waits for its end and frees it. */
-    int (*thread_start)(struct tdm_env *env, struct tdm_thread **ret, const char *name,
-                        void (*fn)(void *arg), void *arg);
+    int (*thread_start)(struct tdm_env *env, struct tdm_thread **ret, const char *name, void (*fn)(void *arg),
+                        void *arg);
     void (*thread_join)(struct tdm_env *env, struct tdm_thread *t);
 
     /* Which thread (or coroutine) this is; NULL: the OS's own identity will do. */
@@ -84,14 +84,14 @@ struct tdm_env {
     int (*poller_new)(struct tdm_env *env, struct tdm_poller **ret);
     void (*poller_free)(struct tdm_env *env, struct tdm_poller *p);
     int (*poller_set)(struct tdm_env *env, struct tdm_poller *p, int fd, uint32_t events, void *udata);
-    int (*poller_wait)(struct tdm_env *env, struct tdm_poller *p, struct tdm_poll_event *out,
-                       int max, uint64_t deadline_ns);
+    int (*poller_wait)(struct tdm_env *env, struct tdm_poller *p, struct tdm_poll_event *out, int max,
+                       uint64_t deadline_ns);
     void (*poller_wake)(struct tdm_env *env, struct tdm_poller *p);
 
     /* Name or literal to addresses; blocks, so it is called on a thread made for it.
      * Returns the number of addresses written, or a negative error. */
-    int (*resolve)(struct tdm_env *env, const char *host, uint16_t port,
-                   struct sockaddr_storage *out, int max);
+    int (*resolve)(struct tdm_env *env, const char *host, uint16_t port, struct sockaddr_storage *out,
+                   int max);
 
     /* A place where another thread could come in between. Nothing in the real environment;
      * the deterministic one may switch coroutines here. NULL when there is nothing to do. */

@@ -2,8 +2,9 @@
  *
  * A behaviour with `run` instead of `handle` is a fiber: code on its own guarded stack that may
  * wait. Waiting costs no thread. When the actor is told to stop, the present or next wait ends with
- * TDM_ESTOP, once: the code should then clean up, for which it may wait again, and return. A fiber that is killed or crashes loses its
- * stack without unwinding: memory from tdm_alloc() goes with it, malloc'd memory leaks. */
+ * TDM_ESTOP, once: the code should then clean up, for which it may wait again, and return. A fiber that is
+ * killed or crashes loses its stack without unwinding: memory from tdm_alloc() goes with it, malloc'd memory
+ * leaks. */
 #ifndef TANDEM_FIBER_H
 #define TANDEM_FIBER_H
 #include "tandem/actor.h"

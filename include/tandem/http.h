@@ -14,8 +14,8 @@ typedef struct {
 
 struct tdm_tls_cfg {
     bool on;
-    const char *ca_file;     /* NULL: the system's */
-    const char *server_name; /* NULL: the host; what the certificate must name */
+    const char *ca_file;              /* NULL: the system's */
+    const char *server_name;          /* NULL: the host; what the certificate must name */
     const char *cert_file, *key_file; /* a client certificate, or the server's own */
 };
 
@@ -34,16 +34,17 @@ struct tdm_http_pool_cfg {
     uint32_t connect_timeout_ms; /* default 5000 */
     uint32_t body_max;           /* largest answer; default 8 MiB */
 };
-/* Nothing is connected yet. While the peer is down, requests are answered with TDM_ECONN as soon as an attempt
- * to connect fails; attempts are 0.1 s apart, then more, at most 2 s.
- * Errors: TDM_EINVAL; TDM_ENOMEM; TDM_ETLS a file of `tls` cannot be used (the log says which). */
-int tdm_http_pool_new(struct tdm_runtime *rt, const struct tdm_http_pool_cfg *cfg, struct tdm_http_pool **ret);
+/* Nothing is connected yet. While the peer is down, requests are answered with TDM_ECONN as soon as an
+ * attempt to connect fails; attempts are 0.1 s apart, then more, at most 2 s. Errors: TDM_EINVAL; TDM_ENOMEM;
+ * TDM_ETLS a file of `tls` cannot be used (the log says which). */
+int tdm_http_pool_new(struct tdm_runtime *rt, const struct tdm_http_pool_cfg *cfg,
+                      struct tdm_http_pool **ret);
 /* Requests that wait or are under way end with TDM_ECONN. NULL is fine. */
 void tdm_http_pool_free(struct tdm_http_pool *pool);
 
 struct tdm_http_req {
-    const char *method; /* "GET" ... */
-    const char *target; /* path and query, already percent-encoded */
+    const char *method;       /* "GET" ... */
+    const char *target;       /* path and query, already percent-encoded */
     const char *content_type; /* with a body; default application/json */
     const void *body;
     size_t body_bytes;
@@ -55,7 +56,7 @@ struct tdm_http_req {
 
 /* Payload of TDM_MSG_HTTP_REPLY (msg->ref is the request's). */
 struct tdm_http_reply {
-    int err; /* TDM_OK when there is a status; else TDM_ETIMEOUT, TDM_ECONN, TDM_ETLS, TDM_EBUSY, ... */
+    int err;    /* TDM_OK when there is a status; else TDM_ETIMEOUT, TDM_ECONN, TDM_ETLS, TDM_EBUSY, ... */
     int status; /* 200 ... */
     uint32_t body_bytes;
     char content_type[64];
@@ -77,7 +78,7 @@ struct tdm_http_server_cfg {
     const char *address; /* default 127.0.0.1 */
     uint16_t port;       /* 0: a free one */
     struct tdm_tls_cfg tls;
-    tdm_pid owner;       /* gets TDM_MSG_HTTP_REQUEST, TDM_MSG_WS_UPGRADE and what follows */
+    tdm_pid owner;        /* gets TDM_MSG_HTTP_REQUEST, TDM_MSG_WS_UPGRADE and what follows */
     uint32_t connections; /* at most; more are closed without an answer; default 1000 */
     uint32_t header_max;  /* request line and headers; default 16 KiB; more: 431 */
     uint32_t body_max;    /* default 64 KiB; more: 413 */
@@ -87,7 +88,8 @@ struct tdm_http_server_cfg {
  * certificate of that authority. It refuses by itself what is not HTTP (400), too large (413, 431), another
  * WebSocket version (426), or what the owner has not taken after 2 s of a full mailbox (503).
  * Errors: -EADDRINUSE and kin, TDM_ETLS. */
-int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg *cfg, struct tdm_http_server **ret);
+int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg *cfg,
+                        struct tdm_http_server **ret);
 uint16_t tdm_http_server_port(const struct tdm_http_server *s);
 /* Closes the listener and its connections; WebSockets that were accepted live on. The port is free when it
  * returns, for which it waits for the I/O thread (microseconds); so not from a tap of ws.h. NULL is fine. */
@@ -101,7 +103,7 @@ struct tdm_http_request {
     const char *query;         /* after '?', "" when none; not decoded */
     const char *authorization; /* the header's value, "" when absent */
     const char *content_type;
-    const char *subprotocols;  /* Sec-WebSocket-Protocol */
+    const char *subprotocols; /* Sec-WebSocket-Protocol */
     const char *body;
     uint32_t body_bytes;
     bool keep_alive;

@@ -12,7 +12,7 @@
 struct tdm_counter {
     const char *name; /* "tandem_dead_letters_total" */
     const char *help;
-    _Atomic int id;   /* 0 until first used */
+    _Atomic int id; /* 0 until first used */
 };
 #define TDM_COUNTER(var, name_, help_) struct tdm_counter var = { .name = (name_), .help = (help_) }
 

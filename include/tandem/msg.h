@@ -66,8 +66,14 @@ struct tdm_msg {
     /* the payload follows, aligned to 16 */
 };
 
-static inline void *tdm_msg_data(struct tdm_msg *msg) { return msg + 1; }
-static inline const void *tdm_msg_view(const struct tdm_msg *msg) { return msg + 1; }
+static inline void *tdm_msg_data(struct tdm_msg *msg)
+{
+    return msg + 1;
+}
+static inline const void *tdm_msg_view(const struct tdm_msg *msg)
+{
+    return msg + 1;
+}
 
 /* Make a message with `bytes` of uninitialised payload. NULL: out of memory.
  * Owns:    the caller, until a send succeeds or tdm_msg_free().

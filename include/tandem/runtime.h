@@ -6,12 +6,13 @@
 #include "tandem/env.h"
 
 struct tdm_runtime_cfg {
-    struct tdm_env *env;      /* default tdm_env_real() */
-    uint32_t workers;         /* default: one per core this process may use */
-    uint32_t max_actors;      /* default 16 million (address space only) */
-    uint32_t slice_messages;  /* messages an actor may handle before others get a turn; default 128 */
-    uint32_t stuck_after_ms;  /* a callback past this is reported and ended; default 10000; UINT32_MAX: never */
-    bool no_fault_traps;      /* leave SIGSEGV and its kin alone (debuggers, embedders) */
+    struct tdm_env *env;     /* default tdm_env_real() */
+    uint32_t workers;        /* default: one per core this process may use */
+    uint32_t max_actors;     /* default 16 million (address space only) */
+    uint32_t slice_messages; /* messages an actor may handle before others get a turn; default 128 */
+    uint32_t
+        stuck_after_ms;  /* a callback past this is reported and ended; default 10000; UINT32_MAX: never */
+    bool no_fault_traps; /* leave SIGSEGV and its kin alone (debuggers, embedders) */
 };
 
 /* Make and start: workers run when it returns. Errors: TDM_ENOMEM, TDM_EINVAL, -errno of threads. */

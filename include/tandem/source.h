@@ -37,7 +37,8 @@ struct tdm_source_ops {
 
     int (*answer)(tdm_call *call, void *mine, tdm_ref op);
     int (*hangup)(tdm_call *call, void *mine, tdm_ref op, int cause);
-    int (*hand_back)(tdm_call *call, void *mine, tdm_ref op, const char *context, const char *exten, int priority);
+    int (*hand_back)(tdm_call *call, void *mine, tdm_ref op, const char *context, const char *exten,
+                     int priority);
     int (*move)(tdm_call *call, void *mine, tdm_ref op, const char *app, const char *args);
     /* A play that loops is several, each with an op of its own. */
     int (*play)(tdm_call *call, void *mine, tdm_ref op, const struct tdm_play_request *req);
@@ -84,9 +85,9 @@ struct tdm_source *tdm_call_source_of(tdm_call *call);
 struct tdm_source_cfg {
     const char *name;
     const struct tdm_source_ops *ops;
-    void *self;          /* the protocol's own; tdm_source_self() */
+    void *self;            /* the protocol's own; tdm_source_self() */
     tdm_pid default_owner; /* gets TDM_MSG_EVENT for what nobody owns but an app should see; {0}: counted */
-    bool observe;        /* call the observer (below) */
+    bool observe;          /* call the observer (below) */
 };
 int tdm_source_new(struct tdm_runtime *rt, const struct tdm_source_cfg *cfg, struct tdm_source **ret);
 void tdm_source_free(struct tdm_source *src); /* after its calls have ended */
@@ -108,20 +109,21 @@ int tdm_source_child_spec(struct tdm_source *src, struct tdm_child_spec *ret);
  * TDM_ENOTFOUND: no such app (counted, logged; the source should hand the call back); TDM_ENOPROC,
  * TDM_ESHUTDOWN: the calls' supervisor is not up; TDM_EBUSY, TDM_ENOMEM. After an error there is no actor.
  * Threads: the source's reader. Never blocks. */
-int tdm_source_call_start(struct tdm_source *src, const char *app, size_t app_bytes, const char *id, size_t id_bytes,
-                          const char *json, size_t json_bytes, bool adopted);
+int tdm_source_call_start(struct tdm_source *src, const char *app, size_t app_bytes, const char *id,
+                          size_t id_bytes, const char *json, size_t json_bytes, bool adopted);
 
 /* One event to the owner of (app, kind, id); kind is "channel" for the call itself. TDM_ENOTFOUND: nobody;
  * TDM_EFULL: its mailbox was full (counted). */
-int tdm_source_event(struct tdm_source *src, const char *app, size_t app_bytes, const char *kind, const char *id,
-                     size_t id_bytes, const char *json, size_t json_bytes);
+int tdm_source_event(struct tdm_source *src, const char *app, size_t app_bytes, const char *kind,
+                     const char *id, size_t id_bytes, const char *json, size_t json_bytes);
 
 /* The call has ended: deliver the event as the last one and free the key for a new start. */
-int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_bytes, const char *id, size_t id_bytes,
-                        const char *json, size_t json_bytes);
+int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_bytes, const char *id,
+                        size_t id_bytes, const char *json, size_t json_bytes);
 
 /* Live calls, one after the other, for resync: each (app, id) once; not a snapshot. Reader thread only. */
-void tdm_source_each_call(struct tdm_source *src, void (*fn)(void *ctx, const char *app, const char *id, tdm_place place), void *ctx);
+void tdm_source_each_call(struct tdm_source *src,
+                          void (*fn)(void *ctx, const char *app, const char *id, tdm_place place), void *ctx);
 size_t tdm_source_calls(const struct tdm_source *src);
 
 /* ---- apps ----------------------------------------------------------------------------------- */

@@ -18,24 +18,26 @@ enum tdm_restart {
     TDM_TEMPORARY, /* never restarted */
 };
 
-#define TDM_SHUTDOWN_DEFAULT 0u            /* 5000 ms for workers, no limit for supervisors */
+#define TDM_SHUTDOWN_DEFAULT  0u /* 5000 ms for workers, no limit for supervisors */
 #define TDM_SHUTDOWN_INFINITY UINT32_MAX
-#define TDM_SHUTDOWN_BRUTAL (UINT32_MAX - 1) /* kill without asking */
+#define TDM_SHUTDOWN_BRUTAL   (UINT32_MAX - 1) /* kill without asking */
 
 enum tdm_child_type { TDM_WORKER, TDM_SUPERVISOR };
 
 /* (+) What happens to unread mail at a restart. */
-enum tdm_mail { TDM_MAIL_FRESH, /* thrown away, as in OTP; counted as dead letters */
-                TDM_MAIL_KEEP /* goes on to the next incarnation, in order */ };
+enum tdm_mail {
+    TDM_MAIL_FRESH, /* thrown away, as in OTP; counted as dead letters */
+    TDM_MAIL_KEEP   /* goes on to the next incarnation, in order */
+};
 
 struct tdm_child_spec {
-    const char *id;                 /* unique in its supervisor; ignored in a template */
-    struct tdm_spawn_cfg start;     /* behaviour, argument, mailbox of every incarnation */
+    const char *id;             /* unique in its supervisor; ignored in a template */
+    struct tdm_spawn_cfg start; /* behaviour, argument, mailbox of every incarnation */
     enum tdm_restart restart;
-    uint32_t shutdown_ms;           /* or one of TDM_SHUTDOWN_* */
-    uint32_t start_timeout_ms;      /* 0: none */
+    uint32_t shutdown_ms;      /* or one of TDM_SHUTDOWN_* */
+    uint32_t start_timeout_ms; /* 0: none */
     enum tdm_child_type type;
-    enum tdm_mail mail;             /* (+) */
+    enum tdm_mail mail; /* (+) */
     /* (+) Called once, in the supervisor, when a child is given up because of its own limit. */
     void (*on_give_up)(tdm_self *sup, tdm_place child, const void *arg, size_t arg_bytes,
                        const struct tdm_reason *last);
@@ -44,15 +46,15 @@ struct tdm_child_spec {
 enum tdm_intensity_scope { TDM_SCOPE_SUPERVISOR, TDM_SCOPE_CHILD /* (+) each child has its own count */ };
 
 struct tdm_sup_cfg {
-    const char *name;                    /* for logs; also registered when not NULL */
+    const char *name; /* for logs; also registered when not NULL */
     enum tdm_strategy strategy;
-    int32_t intensity;                   /* restarts allowed within the period; -1 for the default 1 */
-    uint32_t period_ms;                  /* default 5000 */
+    int32_t intensity;  /* restarts allowed within the period; -1 for the default 1 */
+    uint32_t period_ms; /* default 5000 */
     enum tdm_intensity_scope scope;
-    uint32_t max_children;               /* dynamic; 0: no limit */
+    uint32_t max_children;                   /* dynamic; 0: no limit */
     uint32_t backoff_min_ms, backoff_max_ms; /* (+) delay before the n-th restart in a row */
-    double backoff_jitter;               /* (+) 0..1 */
-    const struct tdm_child_spec *children; /* dynamic: exactly one, the template */
+    double backoff_jitter;                   /* (+) 0..1 */
+    const struct tdm_child_spec *children;   /* dynamic: exactly one, the template */
     size_t n_children;
 };
 
@@ -66,10 +68,16 @@ int tdm_sup_start(struct tdm_runtime *rt, const struct tdm_sup_cfg *cfg, tdm_pid
  * all it points to) must outlive the parent. */
 extern const struct tdm_behaviour tdm_supervisor;
 
-#define TDM_SUP_CHILD(id_, cfg_ptr)                                                         \
-    { .id = (id_), .type = TDM_SUPERVISOR, .restart = TDM_PERMANENT,                        \
-      .start = { .behaviour = &tdm_supervisor, .arg = (cfg_ptr), .arg_bytes = sizeof *(cfg_ptr), \
-                 .trap_exit = true, .trap_stop = true } }
+#define TDM_SUP_CHILD(id_, cfg_ptr)                                               \
+    {                                                                             \
+        .id = (id_), .type = TDM_SUPERVISOR, .restart = TDM_PERMANENT, .start = { \
+            .behaviour = &tdm_supervisor,                                         \
+            .arg = (cfg_ptr),                                                     \
+            .arg_bytes = sizeof *(cfg_ptr),                                       \
+            .trap_exit = true,                                                    \
+            .trap_stop = true                                                     \
+        }                                                                         \
+    }
 
 /* Start a child of a dynamic supervisor with its own argument (in place of the template's) and tag.
  * It does not wait for the supervisor or for the child: the child has a place and a mailbox when it
@@ -89,7 +97,13 @@ tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place);
 
 /* Administration: sent as requests from an actor; the answer is a TDM_MSG_REPLY with a
  * struct tdm_sup_reply. `id` for static supervisors, `pid` for dynamic ones. */
-enum tdm_sup_op { TDM_SUP_COUNT, TDM_SUP_TERMINATE_CHILD, TDM_SUP_RESTART_CHILD, TDM_SUP_DELETE_CHILD, TDM_SUP_WHICH };
+enum tdm_sup_op {
+    TDM_SUP_COUNT,
+    TDM_SUP_TERMINATE_CHILD,
+    TDM_SUP_RESTART_CHILD,
+    TDM_SUP_DELETE_CHILD,
+    TDM_SUP_WHICH
+};
 struct tdm_sup_reply {
     int err;
     tdm_pid pid;

@@ -3,8 +3,8 @@
 #define TANDEM_TIMER_H
 #include "tandem/actor.h"
 
-#define TDM_MS(n) ((uint64_t)(n) * 1000000u) /* milliseconds as nanoseconds */
-#define TDM_S(n) ((uint64_t)(n) * 1000000000u)
+#define TDM_MS(n) ((uint64_t)(n)*1000000u) /* milliseconds as nanoseconds */
+#define TDM_S(n)  ((uint64_t)(n)*1000000000u)
 
 /* Put `msg` in the mailbox of `to` after `delay_ns`. It arrives with the returned ref in msg->ref
  * (type and payload as given) and is never refused because the mailbox is full. Timers of an

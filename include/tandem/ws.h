@@ -31,18 +31,18 @@ typedef bool tdm_ws_tap(void *ctx, tdm_conn conn, bool text, const char *data, s
 struct tdm_ws_cfg {
     const char *host;
     uint16_t port;
-    const char *target;       /* "/ari/events?app=x" */
+    const char *target; /* "/ari/events?app=x" */
     struct tdm_tls_cfg tls;
     const char *user, *password; /* Basic, in the header; never in the URL, never logged */
     const char *subprotocol;     /* or NULL */
     tdm_pid owner;
-    tdm_ws_tap *tap;          /* or NULL */
+    tdm_ws_tap *tap; /* or NULL */
     void *tap_ctx;
     uint32_t connect_timeout_ms; /* to the 101; default 5000 */
-    uint32_t ping_ms;         /* silence after which we ping; default 10000; UINT32_MAX: never */
-    uint32_t pong_ms;         /* silence after a ping that means dead; default 10000 */
-    uint32_t message_max;     /* default 16 MiB; more: close 1009 */
-    uint32_t unsent_max;      /* bytes that may wait to be written; default 4 MiB */
+    uint32_t ping_ms;            /* silence after which we ping; default 10000; UINT32_MAX: never */
+    uint32_t pong_ms;            /* silence after a ping that means dead; default 10000 */
+    uint32_t message_max;        /* default 16 MiB; more: close 1009 */
+    uint32_t unsent_max;         /* bytes that may wait to be written; default 4 MiB */
 };
 /* Returns at once; OPEN or CLOSED follows. Errors: TDM_EINVAL, TDM_ENOMEM. Everything in cfg is copied. */
 int tdm_ws_connect(struct tdm_runtime *rt, const struct tdm_ws_cfg *cfg, tdm_conn *ret);
