@@ -37,7 +37,7 @@ struct options {
     bool quiet;
 };
 
-/* ---- the options, one table ------------------------------------------------------------------------- */
+/* ---- the options, one table ----------------------------------------------------------------- */
 
 enum kind { NUMBER, WIDE, RATE, WORD, FLAG, EXTENSION, SCRIPT, USER, ORDER };
 
@@ -93,11 +93,13 @@ static const struct option_row rows[] = {
     { "drop-every-ms", "MS", NUMBER, FAULT(drop_every_ms), "reset the event connections at this interval" },
     { "drop-after-events", "N", NUMBER, FAULT(drop_after_events), "reset a connection after N events" },
     { "delay-ms", "MS", NUMBER, FAULT(delay_ms), "send events this late" },
-    { "reorder-every", "N", NUMBER, FAULT(reorder_every), "swap events of different channels" },
-    { "disorder-every", "N", NUMBER, FAULT(disorder_every), "swap events of one channel (counted)" },
-    { "duplicate-every", "N", NUMBER, FAULT(duplicate_every), "send every N-th event twice (counted)" },
-    { "truncate-every", "N", NUMBER, FAULT(truncate_every), "send a part of every N-th event before it" },
-    { "malformed-every", "N", NUMBER, FAULT(malformed_every), "send bytes that are no frame" },
+    { "reorder-every", "N", NUMBER, FAULT(reorder_every), "swap one event in N with one of another channel" },
+    { "disorder-every", "N", NUMBER, FAULT(disorder_every),
+      "swap one in N with the next of its channel (counted)" },
+    { "duplicate-every", "N", NUMBER, FAULT(duplicate_every), "send one event in N twice (counted)" },
+    { "truncate-every", "N", NUMBER, FAULT(truncate_every), "before one event in N send a part of it" },
+    { "malformed-every", "N", NUMBER, FAULT(malformed_every),
+      "after one event in N send bytes that are no frame" },
     { "slow-accept-ms", "MS", NUMBER, FAULT(slow_accept_ms), "accept event connections this late" },
     { "error500-every", "N", NUMBER, FAULT(error500_every), "answer every N-th request with 500" },
     { "error503-every", "N", NUMBER, FAULT(error503_every), "answer every N-th request with 503" },
@@ -135,8 +137,7 @@ static int help(void)
     return EXIT_DELIVERED;
 }
 
-/* ---- reading them ----------------------------------------------------------------------------------------
- */
+/* ---- reading them --------------------------------------------------------------------------- */
 
 static bool complain(const struct option_row *row, const char *value, const char *want)
 {

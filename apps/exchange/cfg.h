@@ -18,7 +18,8 @@ struct exchange_plan {
     uint32_t weight;    /* how often against the other plans; default 1 */
 };
 
-/* Misbehaviour on request. Counts are "every n-th"; 0 is never. */
+/* Misbehaviour on request. "Every n" is one in n: requests are counted off, events drawn by lot (a fixed
+ * count would meet the same event of every call). 0 is never. */
 struct exchange_faults {
     uint32_t drop_every_ms;     /* reset the event connections at this interval */
     uint32_t drop_after_events; /* reset a connection each time it got this many events */

@@ -60,7 +60,7 @@ struct granted {
     char query[1024];
 };
 
-/* ---- what the model says ------------------------------------------------------------------------ */
+/* ---- what the model says -------------------------------------------------------------------- */
 
 static void doom(struct exchange *ex, uint64_t conn)
 {
@@ -75,8 +75,8 @@ static void on_send(void *ctx, uint64_t conn, const char *text, size_t bytes)
 {
     struct exchange *ex = ctx;
 
-    if (tdm_ws_send(ex->rt, (tdm_conn){ conn }, text, bytes) < 0)
-        doom(ex, conn);
+    if (tdm_ws_send(ex->rt, (tdm_conn){ conn }, text, bytes) == TDM_EFULL)
+        doom(ex, conn); /* of other ends WS_CLOSED tells */
 }
 
 static void on_send_raw(void *ctx, uint64_t conn, const void *bytes, size_t n)
@@ -119,7 +119,7 @@ static void on_step(void *ctx, const char *channel, enum ex_step_kind kind, cons
     report(ex, EXCHANGE_STEP, &step, sizeof step);
 }
 
-/* ---- time ---------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static void clock_tell(struct exchange *ex)
 {
@@ -168,7 +168,7 @@ static void settle(struct exchange *ex)
         done(ex);
 }
 
-/* ---- requests and connections ------------------------------------------------------------------------ */
+/* ---- requests and connections --------------------------------------------------------------- */
 
 static struct ex_request request_of(const struct tdm_http_request *r)
 {
@@ -253,7 +253,7 @@ static void on_upgrade(struct exchange *ex, const struct tdm_http_request *r)
         tdm_log_error("exchange.accept", "err=%s", tdm_errname(TDM_ENOMEM));
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------------ */
+/* ---- by hand -------------------------------------------------------------------------------- */
 
 static const char *word(const char *text)
 {
@@ -285,8 +285,7 @@ static void on_hand(struct exchange *ex, uint32_t type, const struct order *o)
                      TDM_LOG_TEXT(channel, strlen(channel)));
 }
 
-/* ---- the actor ------------------------------------------------------------------------------------------
- */
+/* ---- the actor ------------------------------------------------------------------------------ */
 
 static int room_init(tdm_self *self, void *state, const struct tdm_start *start)
 {
@@ -367,8 +366,7 @@ static const struct tdm_behaviour room = {
     .handle = room_handle,
 };
 
-/* ---- start and stop --------------------------------------------------------------------------------------
- */
+/* ---- start and stop ------------------------------------------------------------------------- */
 
 static int room_spawn(struct exchange *ex)
 {

@@ -21,6 +21,11 @@ static bool every(uint64_t count, uint32_t nth)
     return nth > 0 && count % nth == 0;
 }
 
+static bool one_in(struct ex_model *m, uint32_t n)
+{
+    return n > 0 && ex_random(m, n) == 0;
+}
+
 int ex_faults_status(struct ex_model *m)
 {
     uint64_t n = ++m->faults.requests;
@@ -35,7 +40,7 @@ bool ex_faults_in_use(struct ex_model *m)
     return every(++m->faults.ids, m->cfg.faults.in_use_every);
 }
 
-/* ---- resets ------------------------------------------------------------------------------------------- */
+/* ---- resets --------------------------------------------------------------------------------- */
 
 static void reset(struct ex_model *m, uint64_t conn)
 {
@@ -75,8 +80,7 @@ void ex_faults_start(struct ex_model *m)
         ex_later(m, &m->faults.drop_timer, EX_MS(m->cfg.faults.drop_every_ms), reset_all, NULL);
 }
 
-/* ---- out ------------------------------------------------------------------------------------------------
- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
 static void wire(struct ex_model *m, uint64_t conn, const char *text, size_t bytes)
 {
@@ -99,25 +103,23 @@ static void spoil(struct ex_model *m, uint64_t conn, const char *text, size_t by
 {
     static const unsigned char no_frame[] = { 0xff, 0x7f, 0x00, 0x00, 0x00 }; /* reserved bits and opcode */
     const struct exchange_faults *f = &m->cfg.faults;
-    uint64_t n = ++m->faults.events;
 
-    if (every(n, f->truncate_every)) {
+    if (one_in(m, f->truncate_every)) {
         m->counters.broken_frames++;
         wire(m, conn, text, bytes / 2);
     }
     wire(m, conn, text, bytes);
-    if (every(n, f->duplicate_every)) {
+    if (one_in(m, f->duplicate_every)) {
         m->counters.duplicated++;
         wire(m, conn, text, bytes);
     }
-    if (every(n, f->malformed_every) && !ex_faults_frozen(m)) {
+    if (one_in(m, f->malformed_every) && !ex_faults_frozen(m)) {
         m->counters.broken_frames++;
         m->out.send_raw(m->out.ctx, conn, no_frame, sizeof no_frame);
     }
 }
 
-/* ---- holding back ---------------------------------------------------------------------------------------
- */
+/* ---- holding back --------------------------------------------------------------------------- */
 
 static void held_release(struct ex_model *m)
 {
@@ -155,7 +157,6 @@ static void pass(struct ex_model *m, uint64_t conn, uint64_t about, const char *
 {
     const struct ex_frame *held = m->faults.held;
     const struct exchange_faults *f = &m->cfg.faults;
-    uint64_t n = m->faults.events + 1;
 
     if (held != NULL && held->conn == conn) {
         bool same = held->about == about;
@@ -167,10 +168,10 @@ static void pass(struct ex_model *m, uint64_t conn, uint64_t about, const char *
             held_release(m);
         return;
     }
-    if (held == NULL && about != 0 && every(n, f->disorder_every) &&
+    if (held == NULL && about != 0 && one_in(m, f->disorder_every) &&
         held_begin(m, conn, about, text, bytes, true))
         return;
-    if (held == NULL && about != 0 && every(n, f->reorder_every) &&
+    if (held == NULL && about != 0 && one_in(m, f->reorder_every) &&
         held_begin(m, conn, about, text, bytes, false))
         return;
     spoil(m, conn, text, bytes);
@@ -205,7 +206,7 @@ void ex_faults_send(struct ex_model *m, uint64_t conn, uint64_t about, const cha
         ex_later(m, &m->faults.late_timer, EX_MS(m->cfg.faults.delay_ms), late_due, NULL);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void ex_faults_forget(struct ex_model *m, uint64_t conn)
 {
