@@ -25,7 +25,7 @@ static const char config_text[] = "runtime: { log: { level: warn } }\n"
                                   "    type: ari\n"
                                   "    url: http://127.0.0.1:%u\n"
                                   "    user: tandem\n"
-                                  "    password: tandem\n"
+                                  "    password: only-for-this-call\n"
                                   "    apps: [%s]\n"
                                   "    receipts: true\n";
 
@@ -45,6 +45,16 @@ static int usage(FILE *to)
 /* ---- keys ------------------------------------------------------------------------------------- */
 
 static struct termios cooked;
+
+/* Place the call when the app is there; false: a signal came first. */
+static bool place(struct exchange *ex, struct program *p, const sigset_t *set)
+{
+    while (!program_live(p))
+        if (program_wait_signal(set, 0.01) != 0)
+            return false;
+    exchange_place_call(ex, &(struct exchange_call){ .exten = "100" });
+    return true;
+}
 
 static bool keys_raw(void)
 {
@@ -69,8 +79,8 @@ static void press(struct exchange *ex, char key, bool *quit)
     *quit = key == 'q';
 }
 
-/* Until the call has ended (PROGRAM_DONE), or a key or a signal says so. */
-static void talk(struct exchange *ex, const sigset_t *set)
+/* Until the caller has gone (PROGRAM_DONE), or a key or a signal says so; then until the result is known. */
+static void talk(struct exchange *ex, const _Atomic bool *told, const sigset_t *set)
 {
     bool open = true, quit = false;
 
@@ -84,13 +94,12 @@ static void talk(struct exchange *ex, const sigset_t *set)
                 press(ex, keys[i], &quit);
         }
         int sig = program_wait_signal(set, 0.001);
-        if (sig == PROGRAM_DONE)
-            return;
         if (sig != 0 || quit)
             break;
     }
     exchange_finish(ex);
-    program_wait_signal(set, 10);
+    while (program_wait_signal(set, 10) == PROGRAM_DONE && !atomic_load_explicit(told, memory_order_acquire))
+        continue;
 }
 
 /* ---- the call ------------------------------------------------------------------------------------ */
@@ -111,9 +120,9 @@ static int start_app(struct program **ret, struct tdm_runtime *rt, struct progra
 static int ring(struct tdm_runtime *rt, const char *app, const char *args, const sigset_t *set)
 {
     struct program_config cfg = { 0 };
-    struct demo_result result = { .told = false };
-    struct exchange_cfg exchange = {
-        .app = app, .args = args, .calls = 1, .real_time = true, .settle_ms = 1000, .steps = true
+    struct demo_result result = { .until_gone = true };
+    struct exchange_cfg exchange = { .password = "only-for-this-call",
+        .app = app, .args = args, .real_time = true, .settle_ms = 1000, .steps = true
     };
     struct exchange *ex = NULL;
     struct program *p = NULL;
@@ -126,8 +135,8 @@ static int ring(struct tdm_runtime *rt, const char *app, const char *args, const
         err = start_app(&p, rt, &cfg, exchange_port(ex), app);
     if (err < 0)
         fprintf(stderr, "tandem call: cannot start: %s\n", why[0] != '\0' ? why : tdm_strerror(err));
-    else
-        talk(ex, set);
+    else if (place(ex, p, set))
+        talk(ex, &result.told, set);
     tdm_runtime_stop(rt, 5000);
     program_free(p);
     exchange_stop(ex);

@@ -26,7 +26,7 @@ static const char config_text[] = "runtime: { log: { level: error } }\n"
                                   "    type: ari\n"
                                   "    url: http://127.0.0.1:%u\n"
                                   "    user: tandem\n"
-                                  "    password: tandem\n"
+                                  "    password: only-for-this-demo\n"
                                   "    apps: [router]\n"
                                   "    receipts: true\n"
                                   "router:\n"
@@ -94,7 +94,8 @@ static int start_exchange(struct exchange **ret, struct tdm_runtime *rt, const s
                           tdm_pid screen)
 {
     char why[400] = "";
-    struct exchange_cfg cfg = { .app = "router",
+    struct exchange_cfg cfg = { .password = "only-for-this-demo",
+                                .app = "router",
                                 .plans = plans,
                                 .n_plans = sizeof plans / sizeof plans[0],
                                 .calls = o->calls,

@@ -99,6 +99,8 @@ static void on_step(struct screen *s, const struct exchange_step *step)
 
     s->placed += placed;
     s->ended += gone;
+    if (gone && s->result->until_gone)
+        program_say_done();
     if (!worth_telling(step))
         return;
     snprintf(text, sizeof text, "%s%s", who[step->kind], step->text);

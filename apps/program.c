@@ -177,6 +177,16 @@ bool program_idle(struct program *p)
     return calls == 0;
 }
 
+bool program_live(struct program *p)
+{
+    struct tdm_ari_state state;
+
+    for (size_t i = 0; i < p->n_sources; i++)
+        if (tdm_ari_state(p->rt, p->sources[i], &state) != TDM_OK || state.phase != TDM_ARI_LIVE)
+            return false;
+    return true;
+}
+
 void program_free(struct program *p)
 {
     if (p == NULL)

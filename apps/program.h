@@ -24,6 +24,9 @@ int program_start(struct program **ret, struct tdm_runtime *rt, const struct pro
 void program_drain(struct program *p);
 bool program_idle(struct program *p);
 
+/* Every source is connected and has compared its calls. */
+bool program_live(struct program *p);
+
 /* After tdm_runtime_stop(). NULL is fine. */
 void program_free(struct program *p);
 

@@ -432,7 +432,7 @@ static void go_idle(struct tdm_self *a)
         actor_make_runnable(a);
 }
 
-static void remember(struct tdm_self *a, const struct tdm_msg *m)
+void actor_remember(struct tdm_self *a, const struct tdm_msg *m)
 {
     struct history *h = a->history;
     uint32_t at = h->next++ % h->size;
@@ -512,7 +512,7 @@ static bool handle(struct tdm_self *a, struct tdm_msg *m)
     struct thread *t = thread_here;
 
     if (a->history != NULL)
-        remember(a, m);
+        actor_remember(a, m);
     a->flags &= ~(uint32_t)ACTOR_TAKEN;
     t->in_hand = m;
     callback_enter(t);

@@ -146,6 +146,8 @@ int actor_run_init(struct tdm_self *a);
 void actor_make_runnable(struct tdm_self *a);
 /* Oldest message in hand, or NULL. */
 struct tdm_msg *actor_pop(struct tdm_self *a);
+/* Note a message in the history that a crash report shows. */
+void actor_remember(struct tdm_self *a, const struct tdm_msg *msg);
 bool actor_accepts(const struct tdm_self *a, const struct tdm_msg *msg);
 bool actor_sift(struct tdm_self *a, struct tdm_msg *msg);
 bool actor_unwanted(struct tdm_self *a, struct tdm_msg *msg);

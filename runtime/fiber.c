@@ -403,6 +403,8 @@ static int wait_for(tdm_self *self, const struct wish *wish, uint64_t timeout_ns
         struct tdm_msg *m = look(self, f, wish);
         if (m != NULL) {
             f->current = m;
+            if (self->history != NULL)
+                actor_remember(self, m);
             self->flags &= ~(uint32_t)ACTOR_TAKEN;
             *ret = m;
             return end_wait(self, f, TDM_OK);
