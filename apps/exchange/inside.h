@@ -447,6 +447,8 @@ size_t ex_param_body(struct ex_req *q, const char *name);
 /* A decoded string of the JSON body, in the request's memory; other kinds as they are written. */
 const char *ex_param_text(struct ex_req *q, size_t value);
 bool ex_decode(char *text); /* percent-decode in place */
+/* Percent-encode; `out` needs three times the length and a NUL. Returns the new length. */
+size_t ex_encode(char *out, const char *value);
 const char *ex_query_value(struct ex_model *m, const char *query, const char *name);
 
 void ex_error(struct ex_req *q, int status, const char *message);

@@ -76,6 +76,8 @@ static void do_continue(struct ex_model *m, struct ex_channel *ch, const struct 
     ex_channel_leave(m, ch);
     ex_channel_set_var(m, ch, "STASISSTATUS", "SUCCESS");
     ex_channel_to_dialplan(m, ch, context + 1, c->b, priority);
+    if (ch->app == NULL)
+        ex_lane_hang_up(m, &ch->lane); /* what was queued behind is not for the dialplan */
 }
 
 /* a: bridge; b: the channels that follow, separated by commas. Those are done one after the other. */

@@ -205,6 +205,19 @@ static void media_add(void *ctx, const char *uri)
         media->failed = true;
 }
 
+/* The Location line of a new playback; NULL without memory, then it is left out. */
+static const char *location(struct ex_req *q, const char *id)
+{
+    static const char head[] = "Location: /ari/playbacks/";
+    char *line = ex_scratch(q->m, sizeof head + 3 * strlen(id) + 3);
+
+    if (line == NULL)
+        return NULL;
+    strcpy(line, head);
+    strcpy(line + sizeof head - 1 + ex_encode(line + sizeof head - 1, id), "\r\n");
+    return line;
+}
+
 void ex_play(struct ex_req *q, struct ex_lane *lane, const char *id)
 {
     struct media media = { .m = q->m };
@@ -233,6 +246,7 @@ void ex_play(struct ex_req *q, struct ex_lane *lane, const char *id)
     }
     p->media = p->item = media.list;
     q->status = 201;
+    q->headers = location(q, p->id);
     ex_json_playback(q->body, NULL, p);
     if (ex_lane_add(q->m, lane, EX_PLAY, (struct ex_reply){ EX_NOBODY, 0 }, p, NULL, NULL) < 0) {
         ex_playback_free(q->m, p);

@@ -33,6 +33,27 @@ bool ex_decode(char *text)
     return true;
 }
 
+size_t ex_encode(char *out, const char *value)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t n = 0;
+
+    for (; *value != '\0'; value++) {
+        unsigned char c = (unsigned char)*value;
+        bool plain =
+            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-._~", c);
+        if (plain) {
+            out[n++] = (char)c;
+            continue;
+        }
+        out[n++] = '%';
+        out[n++] = digits[c >> 4];
+        out[n++] = digits[c & 15];
+    }
+    out[n] = '\0';
+    return n;
+}
+
 const char *ex_query_value(struct ex_model *m, const char *query, const char *name)
 {
     size_t n = strlen(name);

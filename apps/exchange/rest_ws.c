@@ -72,27 +72,6 @@ static const char *frame_word(struct ex_req *q, const char *name)
     return text == NULL ? "" : text;
 }
 
-static size_t encode_value(char *out, const char *value)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    size_t n = 0;
-
-    for (; *value != '\0'; value++) {
-        unsigned char c = (unsigned char)*value;
-        bool plain =
-            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-._~", c);
-        if (plain) {
-            out[n++] = (char)c;
-            continue;
-        }
-        out[n++] = '%';
-        out[n++] = digits[c >> 4];
-        out[n++] = digits[c & 15];
-    }
-    out[n] = '\0';
-    return n;
-}
-
 /* The query of the uri and the members of query_strings as one query; NULL when out of memory. */
 static char *frame_query(struct ex_req *q, const char *from_uri)
 {
@@ -115,7 +94,7 @@ static char *frame_query(struct ex_req *q, const char *from_uri)
         if (name_text == NULL || value_text == NULL)
             return NULL;
         end += sprintf(end, "%s%s=", end == query ? "" : "&", name_text);
-        end += encode_value(end, value_text);
+        end += ex_encode(end, value_text);
     }
     return query;
 }

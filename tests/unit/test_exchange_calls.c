@@ -99,8 +99,9 @@ Test(exchange_calls, prompts_in_zero_time_finish_after_the_answer_to_play)
     fx_open(fx, 1, "app=ivr");
     const char *id = fx_call(fx, "100", NULL);
     fx_clear(fx);
-    fx_ask(fx, "POST /channels/%s/play/p1?media=sound:beep", id);
+    fx_ask(fx, "POST /channels/%s/play/p%2F1?media=sound:beep", id);
     cr_assert(eq(str, (char *)fx_types(fx), "PlaybackStarted"));
+    cr_assert(eq(str, fx->headers, "Location: /ari/playbacks/p%2F1\r\n"));
     cr_assert_lt(strstr(fx->seen, "answer:"), strstr(fx->seen, "PlaybackStarted"));
     fx_pass(fx, 0);
     cr_assert(eq(str, (char *)fx_types(fx), "PlaybackStarted PlaybackFinished"));
@@ -241,6 +242,22 @@ Test(exchange_calls, continue_gives_the_call_back_and_the_dialplan_ends_it)
     cr_assert(eq(int, fx_ask(fx, "POST /channels/%s/play?media=sound:beep", id), 409));
     fx_pass(fx, 500);
     cr_assert(eq(int, fx_ask(fx, "GET /channels/%s", id), 404));
+    fx_free(fx);
+}
+
+Test(exchange_calls, what_is_queued_behind_a_continue_is_dropped)
+{
+    struct exchange_cfg cfg = { .after_ms = 500, .real_time = true };
+    struct exchange_fixture *fx = fx_new(&cfg);
+
+    fx_open(fx, 1, "app=ivr");
+    const char *id = fx_call(fx, "100", NULL);
+    fx_ask(fx, "POST /channels/%s/play?media=sound:beep", id);
+    cr_assert(eq(int, fx_ask(fx, "POST /channels/%s/continue", id), 204));
+    cr_assert(eq(int, fx_ask(fx, "POST /channels/%s/variable?variable=A&value=1", id), 0));
+    fx_pass(fx, 440);
+    cr_assert(eq(int, fx->status, 404));
+    cr_assert(eq(str, (char *)fx_types(fx), "StasisStart PlaybackStarted PlaybackFinished StasisEnd"));
     fx_free(fx);
 }
 
