@@ -1,5 +1,4 @@
 # What `cmake --install` puts where: the shared library, the headers, and the two ways to find them.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tandem)

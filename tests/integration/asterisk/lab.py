@@ -190,7 +190,7 @@ sources:
 router:
   app: router
   extensions:
-    - {{ match: "100", app: reception }}
+    - {{ match: "router", app: reception }}
 """
 
 
@@ -228,6 +228,10 @@ class Tandem:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid()}/fd"))
 
+    def descriptor_names(self):
+        folder = f"/proc/{self.pid()}/fd"
+        return ", ".join(sorted(os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)))
+
     def resident_kib(self):
         return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{self.pid()}/status").read())[1])
 
@@ -242,6 +246,10 @@ class Tandem:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait(10)
+
+    def said(self, event):
+        """How often this event stands in its log."""
+        return open(self.log, errors="replace").read().count(f'"event":"{event}"')
 
     def tail(self, lines=40):
         return "".join(open(self.log, errors="replace").readlines()[-lines:])
