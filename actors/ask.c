@@ -159,13 +159,10 @@ struct op *ask_begin(tdm_call *call, const struct tdm_gather_opts *opts, enum td
     if (a == NULL)
         return NULL;
     if (err == TDM_OK) {
-        bool complete = keep_opts(call, &kept, opts != NULL ? opts : &none);
-
-        err = gather_init(&a->machine, &kept, now(call));
+        err = keep_opts(call, &kept, opts != NULL ? opts : &none) ? gather_init(&a->machine, &kept, now(call))
+                                                                  : TDM_ENOMEM;
         if (err != TDM_OK)
-            a->machine.opts = kept;
-        else if (!complete)
-            err = TDM_ENOMEM;
+            a->machine.opts = kept; /* for ask_release() */
     }
     if (err != TDM_OK)
         op_finish(&a->op, err);

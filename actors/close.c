@@ -5,6 +5,8 @@
  *            switch to say so: the last events of the call find its actor.
  * Invariant: ends in CALL_OVER, whatever the switch does: each step has a limit.
  * Touched by the actor of the call only. */
+#include <string.h>
+
 #include "call.h"
 
 struct closing {
@@ -19,6 +21,16 @@ static void linger(tdm_call *call, struct op *op)
         call->phase = CALL_OVER;
 }
 
+/* It could not be ended as a verb: at least the switch hears of it, the caller must not stay in silence. */
+static void leave_it(tdm_call *call, int err)
+{
+    tdm_log_error("call.not_ended", "err=%s words=%s", tdm_errname(err),
+                  TDM_LOG_TEXT(call->error, strlen(call->error)));
+    call->phase = CALL_OVER;
+    if (call->ops->give_up != NULL)
+        call->ops->give_up(call->source, call_start_app(call->start), call_start_id(call->start));
+}
+
 static void request_end(tdm_call *call, struct closing *c)
 {
     struct op *part;
@@ -28,7 +40,7 @@ static void request_end(tdm_call *call, struct closing *c)
     if (part != NULL)
         part->whole = &c->op;
     else
-        call->phase = CALL_OVER;
+        leave_it(call, TDM_ENOMEM);
 }
 
 static void closing_part(tdm_call *call, struct op *op, struct op *part)
@@ -39,11 +51,8 @@ static void closing_part(tdm_call *call, struct op *op, struct op *part)
         linger(call, op);
     else if (c->handing_back)
         request_end(call, c); /* it would not take it back: hang up */
-    else {
-        tdm_log_error("call.not_ended", "result=%s words=%s", tdm_errname(part->result.result),
-                      TDM_LOG_TEXT(call->error, __builtin_strlen(call->error)));
-        call->phase = CALL_OVER;
-    }
+    else
+        leave_it(call, part->result.result);
 }
 
 static void closing_time(tdm_call *call, struct op *op)
@@ -73,11 +82,16 @@ void call_close(tdm_call *call)
         return;
     call->phase = CALL_CLOSING;
     op_abandon_all(call, call->leaving ? TDM_EHANGUP : TDM_ESTOP, !call->ended);
-    c = call->ended ? NULL : op_new(call, &closing, TDM_VERB_HANGUP, sizeof *c);
-    if (c == NULL) {
+    if (call->ended) {
         call->phase = CALL_OVER;
         return;
     }
+    c = op_new(call, &closing, TDM_VERB_HANGUP, sizeof *c);
+    if (c == NULL) {
+        leave_it(call, TDM_ENOMEM);
+        return;
+    }
+    c->op.unwanted = true; /* not a verb of the app */
     if (call->left)
         linger(call, &c->op);
     else if (going != NULL)

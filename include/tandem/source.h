@@ -49,8 +49,8 @@ struct tdm_source_ops {
     int (*set_var)(tdm_call *call, void *mine, tdm_ref op, const char *name, const char *value);
     int (*get_var)(tdm_call *call, void *mine, tdm_ref op, const char *name);
 
-    /* The call was given up after too many crashes, or could not be given an actor: hang it up, without the
-     * actor it no longer has. Runs in a supervisor or on the reader thread and may only send. May be NULL. */
+    /* The call has no actor any more and still lives: it crashed too often, could not be given an actor, or
+     * its last hangup failed. Hang it up without it. Runs on any worker and may only send. May be NULL. */
     void (*give_up)(struct tdm_source *src, const char *app, const char *id);
     /* The supervisor of the calls was restarted and all their actors are gone: have the switch asked which
      * calls live, and start each as adopted. Runs in an actor of the source's subtree. May be NULL. */

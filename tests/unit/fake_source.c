@@ -316,8 +316,10 @@ static void tell(void *arg)
 
 void fake_run(void (*story)(struct fake *f), uint64_t seeds)
 {
-    const char *one = getenv("TANDEM_SEED");
+    const char *one = getenv("TANDEM_SEED"), *many = getenv("TANDEM_SEEDS");
 
+    if (many != NULL)
+        seeds = strtoull(many, NULL, 0);
     for (uint64_t seed = one != NULL ? strtoull(one, NULL, 0) : 1; one != NULL || seed <= seeds; seed++) {
         struct fake *f = calloc(1, sizeof *f);
         struct telling t = { .f = f, .story = story };

@@ -36,7 +36,7 @@ struct fake {
 
 extern struct fake *fake; /* of the story that runs */
 
-/* Run the story with each of the seeds. `apps`: NULL at the end. */
+/* Run the story with each of the seeds; TANDEM_SEED=n runs it with that one, TANDEM_SEEDS=n with 1 to n. */
 void fake_run(void (*story)(struct fake *f), uint64_t seeds);
 void fake_add_app(const struct tdm_app *app);
 void fake_use_ops(const struct tdm_source_ops *ops); /* before fake_run(); NULL: all of them */

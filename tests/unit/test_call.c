@@ -175,6 +175,20 @@ Test(call, a_sign_of_the_source_ends_the_call_as_well_as_the_end_event, .timeout
     run_desk(caller_goes, sign_story);
 }
 
+static void never_ends_story(struct fake *f)
+{
+    f->refuse = TDM_ECONN;
+    begin(f);
+    fake_pass(f, 1000);
+    fake_diary_is(f, "answer;hangup 16;give_up desk c1;source end;");
+    fake_check(f, tdm_source_calls(f->src) == 0);
+}
+
+Test(call, a_call_that_can_not_be_hung_up_is_left_to_the_source, .timeout = 60)
+{
+    run_desk(just_answer, never_ends_story);
+}
+
 /* ---- answers of the switch --------------------------------------------------------------------------- */
 
 static void refused(tdm_call *call)
@@ -687,4 +701,61 @@ Test(stop, where_it_can_not_be_handed_back_it_is_hung_up, .timeout = 60)
     desk_does = is_stopped;
     fake_add_app(&desk);
     fake_run(stop_story_hangup, SEEDS);
+}
+
+/* ---- memory that runs out ------------------------------------------------------------------------------ */
+
+static void everything(tdm_call *call)
+{
+    char value[16];
+    tdm_event *event;
+
+    tdm_answer(call);
+    tdm_note_text(call, "a note");
+    tdm_get_var(call, "A", value, sizeof value);
+    tdm_gather(call, &(tdm_gather_opts){ .prompt = "sound:q", .max_digits = 2, .overall_ms = 1000 }, NULL);
+    (void)tdm_next_event(call, TDM_MS(1), &event);
+    tdm_menu(call, &(tdm_menu_opts){ .prompt = "sound:m", .choices = "12", .tries = 1, .first_ms = 10 });
+    tdm_pause(call, 5);
+}
+
+static void one_failure(struct fake *f, uint64_t nth)
+{
+    size_t before = tdm_actor_count(f->rt);
+
+    tdm_env_sim_fail_alloc(f->env, nth, false);
+    if (fake_start(f, FAKE_APP, "c1") == TDM_OK) {
+        fake_pass(f, 15);
+        (void)fake_event(f, FAKE_APP, "channel", "c1", "{\"what\":\"digit\",\"digit\":\"1\"}");
+        (void)fake_event(f, FAKE_APP, "channel", "c1", "{\"n\":\"an event\"}");
+        fake_pass(f, 40000);
+        while (fake_end(f, FAKE_APP, "c1") == TDM_ENOMEM)
+            continue;
+    }
+    fake_pass(f, 40000);
+    fake_check(f, tdm_source_calls(f->src) == 0, "no key is left");
+    fake_check(f, tdm_actor_count(f->rt) == before, "no actor is left");
+}
+
+static void no_memory_story(struct fake *f)
+{
+    int64_t restarts = tdm_counter_by_name("tandem_calls_restarted_total");
+    uint64_t nth = 0;
+
+    f->play_ms = 20;
+    tdm_env_sim_fail_alloc(f->env, 0, false);
+    do {
+        one_failure(f, ++nth);
+        forget_notes(f);
+    } while (tdm_env_sim_fail_alloc(f->env, 0, false) >= nth && nth < 2000);
+    fake_check(f, nth > 20 && nth < 2000, "every allocation of a call has failed once");
+    fake_check(f, tdm_counter_by_name("tandem_calls_restarted_total") == restarts,
+               "and none of them was a crash");
+}
+
+Test(memory, each_allocation_of_a_call_fails_in_turn_and_nothing_is_left_behind, .timeout = 120)
+{
+    desk_does = everything;
+    fake_add_app(&desk);
+    fake_run(no_memory_story, 3);
 }

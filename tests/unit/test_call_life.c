@@ -246,7 +246,7 @@ Test(move, an_app_of_another_process_is_the_switch_s_to_find, .timeout = 60)
 /* ---- table apps ---------------------------------------------------------------------------------------- */
 
 struct board {
-    tdm_ref answer, play, menu;
+    tdm_ref answer, play, menu, hangup;
     int events;
 };
 
@@ -264,9 +264,10 @@ static int board_event(tdm_call *call, void *state, tdm_event *event)
 {
     struct board *b = state;
 
-    (void)call;
     b->events++;
     note_down("event %s", event_text(event));
+    if (strcmp(event_text(event), "hang up") == 0)
+        b->hangup = tdm_hangup_start(call, 17);
     if (strcmp(event_text(event), "bad") == 0)
         return TDM_EPROTO;
     return strcmp(event_text(event), "stop") == 0 ? TDM_STOP : TDM_OK;
@@ -285,6 +286,8 @@ static int board_verb(tdm_call *call, void *state, const struct tdm_verb_result 
         b->menu = tdm_menu_start(call, &(tdm_menu_opts){ .choices = "12" });
     } else if (r->ref == b->menu) {
         note_down("menu %s", r->result == '2' ? "two" : tdm_errname(r->result));
+    } else {
+        note_down("%s %d", r->ref == b->hangup ? "hung up" : "stranger", r->result);
     }
     return TDM_OK;
 }
@@ -355,6 +358,25 @@ static void board_hangup_story(struct fake *f)
 Test(table, what_was_under_way_when_the_caller_went_answers_that, .timeout = 60)
 {
     run_board(board_hangup_story);
+}
+
+static void board_leave_story(struct fake *f)
+{
+    begin(f);
+    fake_pass(f, 10);
+    forget_notes(f);
+    fake_event(f, FAKE_APP, "channel", "c1", "{\"n\":\"hang up\"}");
+    fake_pass(f, 10);
+    fake_diary_is(f, "event hang up;hangup 17;hung up 0;stop;play EHANGUP;menu EHANGUP;");
+    forget_notes(f);
+    fake_end(f, FAKE_APP, "c1");
+    fake_pass(f, 10);
+    fake_diary_is(f, "event End;end after 2 ended 1;source end;");
+}
+
+Test(table, a_call_it_hangs_up_ends_when_the_switch_says_so, .timeout = 60)
+{
+    run_board(board_leave_story);
 }
 
 static void board_stop_story(struct fake *f)
