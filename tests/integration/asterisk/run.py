@@ -11,6 +11,7 @@ first time, a Debian mirror. The story:
 
 After each of the last two, what we hold is what Asterisk holds, and new calls work."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -189,6 +190,7 @@ class Story:
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # a time limit from outside: stop what we started
     program, quick = os.path.abspath(sys.argv[1]), "--quick" in sys.argv
     asterisk = prepare()
     folder = tempfile.TemporaryDirectory(prefix="tandem-asterisk-")
@@ -205,7 +207,7 @@ def main():
         story.asterisk_killed()
         status = tandem.stop()
         check("SIGTERM ends the program in order", status == 0, f"status {status}")
-    except Exception as err:  # a broken story is one failure, and what was started is still stopped
+    except (Exception, KeyboardInterrupt, SystemExit) as err:  # a broken story is one failure, and what was started is still stopped
         check(f"the story goes on to its end: {type(err).__name__}: {err}", False)
     finally:
         if tandem and tandem.running():
