@@ -2,22 +2,18 @@
  *
  * Idea:      one request at a time. While its answer is awaited the parser is paused and the connection is
  *            not read, so pipelined requests wait in order where they are and nothing has to be sorted.
- * Answers:   may come from any thread, once: the handle's `answer` word holds the connection's generation and
- *            what the answer must look like; who exchanges it for zero may answer. So the bytes are made by
- *            the actor that answers, not by the loop.
+ * Answers:   http_answer.c.
  * Refusals:  400 not HTTP, 413 body, 426 WebSocket version, 431 headers, 503 nobody takes it. All end the
  *            connection. No 411: chunked bodies are decoded, and no length means no body (RFC 9112, 6.3).
- * Touched by the loop, except http_answer_* and tdm_http_respond(). */
+ * Touched by the loop. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "io/digest.h"
 #include "io/http_server.h"
-#include "io/ws_conn.h"
 #include "runtime.h"
 
-enum { HELD_STEP_MS = 5, HELD_MAX_MS = 2000, HEAD_ROOM = 256 };
+enum { HELD_STEP_MS = 5, HELD_MAX_MS = 2000 };
 
 static void held_again(struct loop *loop, struct loop_timer *timer);
 
@@ -109,7 +105,7 @@ static void idle_over(struct loop *loop, struct loop_timer *timer)
     http_peer_end(of_timer(timer), TCP_FLUSH);
 }
 
-static void refuse(struct http_peer *p, int status)
+void http_peer_refuse(struct http_peer *p, int status)
 {
     char text[160];
     int n = snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -268,7 +264,7 @@ static void held_again(struct loop *loop, struct loop_timer *timer)
     if (err == TDM_EFULL && p->held_ms < HELD_MAX_MS)
         loop_timer_set(loop, timer, HELD_STEP_MS, held_again);
     else if (err != TDM_OK)
-        refuse(p, 503);
+        http_peer_refuse(p, 503);
 }
 
 static void deliver(struct http_peer *p)
@@ -290,7 +286,7 @@ static void deliver(struct http_peer *p)
     if (err == TDM_EFULL)
         loop_timer_set(loop, &p->timer, HELD_STEP_MS, held_again);
     else if (err != TDM_OK)
-        refuse(p, 503);
+        http_peer_refuse(p, 503);
 }
 
 static int status_of_failure(const struct http_peer *p)
@@ -312,7 +308,7 @@ static size_t on_data(struct tcp *t, char *data, size_t n)
         return used;
     }
     if (HTTP_PARSER_ERRNO(&p->head.parser) != HPE_OK) {
-        refuse(p, status_of_failure(p));
+        http_peer_refuse(p, status_of_failure(p));
         return n;
     }
     /* A request must come within idle_ms; a body may take longer as long as it moves. */
@@ -364,40 +360,16 @@ void http_peer_new(struct tdm_http_server *s, int fd)
     loop_timer_set(loop, &p->timer, s->cfg.idle_ms, idle_over);
 }
 
-/* ---- answers -------------------------------------------------------------------------------- */
-
-int http_answer_claim(struct loop *loop, tdm_conn conn, bool upgrade)
+void http_peer_detach(struct http_peer *p)
 {
-    struct handle *handle = handles_find(&loop->handles, conn);
-    uint64_t generation = conn.id >> 32 << 32, word;
+    struct tdm_env *env = p->tcp->loop->env;
 
-    if (handle == NULL)
-        return TDM_ENOPROC;
-    /* acquire: partner of allow_answer(). */
-    word = atomic_load_explicit(&handle->answer, memory_order_acquire);
-    do {
-        if (word >> 32 << 32 != generation || (uint32_t)word == 0)
-            return TDM_ESTATE;
-        if (upgrade && (word & ANSWER_UPGRADE) == 0)
-            return TDM_ESTATE;
-    } while (!atomic_compare_exchange_weak_explicit(&handle->answer, &word, generation, memory_order_acq_rel,
-                                                    memory_order_acquire));
-    return (int)(uint32_t)word;
+    p->handle = NULL;
+    leave(p);
+    peer_free(env, p);
 }
 
-void http_answer_unclaim(struct loop *loop, tdm_conn conn, int bits)
-{
-    struct handle *handle = handles_find(&loop->handles, conn);
-    uint64_t empty = conn.id >> 32 << 32;
-
-    /* release: as allow_answer(). A compare, because the connection may be another one by now. */
-    if (handle != NULL)
-        atomic_compare_exchange_strong_explicit(&handle->answer, &empty, empty | (uint32_t)bits,
-                                                memory_order_release, memory_order_relaxed);
-}
-
-/* On to the next request, or to the end. */
-static void answered(struct http_peer *p)
+void http_peer_answered(struct http_peer *p)
 {
     p->answering = false;
     if (!p->keep_alive) {
@@ -408,110 +380,4 @@ static void answered(struct http_peer *p)
     http_parser_pause(&p->head.parser, 0);
     loop_timer_set(p->tcp->loop, &p->timer, p->server->cfg.idle_ms, idle_over);
     tcp_pause(p->tcp, false);
-}
-
-static void run_respond(struct loop *loop, struct loop_cmd *cmd)
-{
-    struct out *o = (struct out *)cmd;
-    struct handle *handle = handles_find(&loop->handles, o->conn);
-    struct http_peer *p = handle != NULL && handle->kind == HANDLE_HTTP ? handle->owner : NULL;
-
-    if (p == NULL || !p->answering) {
-        out_free(loop, o);
-        return;
-    }
-    tcp_send(p->tcp, o);
-    if (p->tcp->state == TCP_OPEN)
-        answered(p);
-}
-
-struct answer {
-    int status;
-    const char *headers, *content_type;
-    size_t body_bytes;
-};
-
-/* Status line and headers. Returns the length needed, like snprintf. */
-static int write_head(char *buf, size_t bytes, const struct answer *a, int bits)
-{
-    bool no_body = a->status == 204 || a->status == 304 || a->status < 200;
-    const char *type = a->content_type != NULL ? a->content_type : "";
-    char length[48] = "";
-
-    if (!no_body)
-        snprintf(length, sizeof length, "Content-Length: %zu\r\n", a->body_bytes);
-    return snprintf(buf, bytes, "HTTP/1.1 %d %s\r\n%s%s%s%s%s%s\r\n", a->status,
-                    http_status_str((enum http_status)a->status), type[0] != '\0' ? "Content-Type: " : "",
-                    type, type[0] != '\0' ? "\r\n" : "", length, a->headers != NULL ? a->headers : "",
-                    bits & ANSWER_CLOSE    ? "Connection: close\r\n"
-                    : bits & ANSWER_HTTP10 ? "Connection: keep-alive\r\n"
-                                           : "");
-}
-
-int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const char *headers,
-                     const char *content_type, const void *body, size_t body_bytes)
-{
-    struct answer a = { status, headers, content_type, body_bytes };
-    struct loop *loop;
-    struct out *o;
-    size_t room;
-    int n, bits, err = loop_of(rt, &loop);
-
-    if (err < 0)
-        return err;
-    if (status < 200 || status > 999)
-        return TDM_EINVAL;
-    bits = http_answer_claim(loop, conn, false);
-    if (bits < 0)
-        return bits;
-    if ((bits & ANSWER_HEAD) != 0 || status == 204 || status == 304)
-        body_bytes = 0;
-    room = HEAD_ROOM + (headers != NULL ? strlen(headers) : 0) +
-           (content_type != NULL ? strlen(content_type) : 0);
-    o = out_new(loop, room + body_bytes);
-    if (o == NULL) {
-        http_answer_unclaim(loop, conn, bits);
-        return TDM_ENOMEM;
-    }
-    n = write_head(o->data, room, &a, bits);
-    if (body_bytes > 0)
-        memcpy(o->data + n, body, body_bytes);
-    o->end = (size_t)n + body_bytes;
-    o->conn = conn;
-    o->cmd.run = run_respond;
-    loop_post(loop, &o->cmd);
-    return TDM_OK;
-}
-
-/* ---- upgrade -------------------------------------------------------------------------------- */
-
-void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
-{
-    struct tcp *t = p->tcp;
-    struct handle *handle = p->handle;
-    struct ws *w = ws_new(t->loop, handle, cfg);
-    char accept[29], text[512];
-    int n;
-
-    digest_ws_accept(http_head_get(&p->head, FIELD_WS_KEY), accept);
-    n = snprintf(text, sizeof text,
-                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
-                 accept, cfg->subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "",
-                 cfg->subprotocol != NULL ? cfg->subprotocol : "", cfg->subprotocol != NULL ? "\r\n" : "");
-    if (w == NULL || n >= (int)sizeof text || tcp_send_text(t, text, (size_t)n) != TDM_OK) {
-        ws_free(w);
-        refuse(p, 503);
-        return;
-    }
-    p->handle = NULL; /* the WebSocket's from here on, and with it the handle */
-    leave(p);
-    peer_free(t->loop->env, p);
-    handle->kind = HANDLE_WS;
-    handle->owner = w;
-    w->decoder.from_client = true;
-    t->hold_eof = false;
-    t->write_timeout_ms = cfg->write_timeout_ms;
-    ws_begin(w, t);
-    tcp_pause(t, false);
 }

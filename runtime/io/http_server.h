@@ -47,6 +47,9 @@ struct http_peer {
 /* Accepted by the server. */
 void http_peer_new(struct tdm_http_server *s, int fd);
 void http_peer_end(struct http_peer *p, enum tcp_how how);
+void http_peer_refuse(struct http_peer *p, int status); /* answer so, and end it */
+void http_peer_answered(struct http_peer *p);           /* on to the next request, or to the end */
+void http_peer_detach(struct http_peer *p); /* free it; its connection and handle are somebody else's now */
 
 /* The 101: the connection becomes a WebSocket. The answer was claimed. */
 void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg);

@@ -109,9 +109,15 @@ struct tcp *tcp_new(struct loop *loop, const struct tcp_ops *ops, void *owner);
 int tcp_use_tls(struct tcp *t, struct tls *session); /* NULL session, or no buffer: TDM_ENOMEM */
 void tcp_watch(struct tcp *t, uint32_t events);
 void tcp_connected(struct tcp *t); /* the socket is up: handshake, or opened() */
-void tcp_dirty(struct tcp *t);
+void tcp_dirty(struct tcp *t);     /* look at it at the end of the round */
 void tcp_flush_dirty(struct loop *loop);
 void tcp_bury(struct loop *loop);
 void tcp_end_all(struct loop *loop);
+
+/* ---- tcp_write.c, for tcp.c ---------------------------------------------------------------- */
+
+bool tcp_flush(struct tcp *t); /* write what the socket takes; false: the connection died of it */
+int tcp_send_encrypted(struct tcp *t, struct out *cause); /* queue what TLS has to say; cause NULL: itself */
+void tcp_drop_output(struct tcp *t);
 
 #endif

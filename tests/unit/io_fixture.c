@@ -26,6 +26,8 @@ static int collect(tdm_self *self, void *state, struct tdm_msg *msg)
     struct io_fixture *f = ((struct collector *)state)->fixture;
 
     msg = tdm_msg_take(self, msg);
+    if (f->slow_ms > 0)
+        io_wait_ms(f, (unsigned)f->slow_ms);
     pthread_mutex_lock(&f->lock);
     msg->next_ = NULL;
     if (f->first != NULL)
@@ -46,10 +48,9 @@ static void begin(struct io_fixture *f)
 {
     struct tdm_runtime_cfg cfg = { .env = f->env, .workers = 2, .no_fault_traps = true };
     struct collector arg = { f };
-    struct tdm_spawn_cfg spawn = { .behaviour = &collector_behaviour,
-                                   .arg = &arg,
-                                   .arg_bytes = sizeof arg,
-                                   .mailbox_limit = TDM_MAILBOX_MAX };
+    struct tdm_spawn_cfg spawn = {
+        .behaviour = &collector_behaviour, .arg = &arg, .arg_bytes = sizeof arg, .mailbox_limit = 16
+    };
 
     pthread_mutex_init(&f->lock, NULL);
     cr_assert(eq(int, tdm_runtime_new(&f->rt, &cfg), TDM_OK));

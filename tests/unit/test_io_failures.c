@@ -147,3 +147,79 @@ Test(io_failures, each_socket_call_in_turn)
 {
     sweep(true);
 }
+
+static uint64_t last_digest;
+
+static void plain_story(struct io_fixture *f)
+{
+    fail_sockets = true;
+    fail_at = 0;
+    story(f);
+    last_digest = tdm_env_sim_hash(f->env);
+}
+
+Test(io_failures, the_same_seed_gives_the_same_run)
+{
+    uint64_t first;
+
+    io_run_sim(plain_story, 7);
+    first = last_digest;
+    io_run_sim(plain_story, 7);
+    cr_assert(eq(u64, last_digest, first));
+    io_run_sim(plain_story, 8);
+    cr_assert(ne(u64, last_digest, first), "another seed, another run");
+}
+
+static void cut_in_the_middle(struct io_fixture *f)
+{
+    struct tdm_http_server_cfg cfg = { .owner = f->me };
+    struct tdm_http_server *s = NULL;
+    struct tally t = { 0 };
+    struct tdm_ws_cfg ws = { .host = "127.0.0.1", .target = "/ws", .owner = f->me };
+
+    cr_assert(eq(int, tdm_http_server_new(f->rt, &cfg, &s), TDM_OK));
+    ws.port = tdm_http_server_port(s);
+    cr_assert(eq(int, tdm_ws_connect(f->rt, &ws, &t.client), TDM_OK));
+    t.connecting = 1;
+    io_wait_ms(f, (unsigned)(f->env->random(f->env) % 6)); /* anywhere between connecting and open */
+    tdm_env_sim_net_cut(f->env, 0);
+    run_until_settled(f, &t);
+    tdm_http_server_free(s);
+}
+
+Test(io_failures, a_cut_at_any_moment_ends_in_one_closed)
+{
+    io_run_sim(cut_in_the_middle, 100);
+}
+
+static void frozen_peer(struct io_fixture *f)
+{
+    struct tdm_http_server_cfg cfg = { .owner = f->me };
+    struct tdm_ws_cfg ws = {
+        .host = "127.0.0.1", .target = "/ws", .owner = f->me, .ping_ms = 500, .pong_ms = 500
+    };
+    struct tdm_http_server *s = NULL;
+    struct tdm_msg *msg;
+    tdm_conn conn;
+
+    cr_assert(eq(int, tdm_http_server_new(f->rt, &cfg, &s), TDM_OK));
+    ws.port = tdm_http_server_port(s);
+    cr_assert(eq(int, tdm_ws_connect(f->rt, &ws, &conn), TDM_OK));
+    msg = io_next(f, TDM_MSG_WS_UPGRADE);
+    tdm_ws_accept(f->rt, ((struct tdm_http_request *)tdm_msg_data(msg))->conn,
+                  &(struct tdm_ws_accept_cfg){ .owner = f->me });
+    io_done(f, msg);
+    io_wait_ms(f, 5000); /* ten rounds of ping and pong */
+    cr_assert(not(io_has(f, TDM_MSG_WS_CLOSED)), "a peer that answers pings lives");
+    tdm_env_sim_net_freeze(f->env, ws.port, true);
+    msg = io_next(f, TDM_MSG_WS_CLOSED);
+    cr_assert(eq(int, ((struct tdm_ws_state *)tdm_msg_data(msg))->err, TDM_ETIMEOUT));
+    io_done(f, msg);
+    tdm_env_sim_net_freeze(f->env, ws.port, false);
+    tdm_http_server_free(s);
+}
+
+Test(io_failures, a_frozen_peer_is_found_dead_and_a_silent_living_one_is_not)
+{
+    io_run_sim(frozen_peer, 10);
+}

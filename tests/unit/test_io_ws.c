@@ -382,6 +382,49 @@ IO_STORY(io_ws, a_server_gives_up_a_client_that_does_not_read)
     tdm_http_server_free(p.server);
 }
 
+IO_STORY(io_ws, a_slow_owner_slows_the_peer_down_and_gets_every_message_in_order)
+{
+    struct pair p = open_pair(f, NULL, NULL);
+    char text[16];
+
+    f->slow_ms = 1; /* the mailbox holds 16 */
+    for (int i = 0; i < 200; i++) {
+        int n = snprintf(text, sizeof text, "%d", i);
+        cr_assert(eq(int, tdm_ws_send(f->rt, p.client, text, (size_t)n), TDM_OK));
+    }
+    for (int i = 0; i < 200; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        expect_text(f, p.accepted, text);
+    }
+    f->slow_ms = 0;
+    tdm_ws_abort(f->rt, p.client);
+    next_closed(f);
+    next_closed(f);
+    tdm_http_server_free(p.server);
+}
+
+IO_STORY(io_ws, two_connections_that_end_together_keep_their_names_apart)
+{
+    struct pair one = open_pair(f, NULL, NULL), two = open_pair(f, NULL, NULL);
+
+    cr_assert(ne(u64, one.client.id, two.client.id));
+    tdm_ws_abort(f->rt, one.client);
+    next_closed(f);
+    next_closed(f);
+    struct pair three = open_pair(f, NULL, NULL); /* takes the handles of the first */
+    cr_assert(eq(int, tdm_ws_send(f->rt, one.client, "x", 1), TDM_ENOPROC));
+    cr_assert(eq(int, tdm_ws_close(f->rt, one.accepted, 1000, ""), TDM_ENOPROC));
+    cr_assert(eq(int, tdm_ws_send(f->rt, three.client, "still here", 10), TDM_OK));
+    expect_text(f, three.accepted, "still here");
+    tdm_ws_abort(f->rt, two.client);
+    tdm_ws_abort(f->rt, three.client);
+    for (int i = 0; i < 4; i++)
+        next_closed(f);
+    tdm_http_server_free(one.server);
+    tdm_http_server_free(two.server);
+    tdm_http_server_free(three.server);
+}
+
 static bool tap(void *ctx, tdm_conn conn, bool text, const char *data, size_t bytes)
 {
     _Atomic int *calls = ctx;
