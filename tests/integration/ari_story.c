@@ -12,7 +12,7 @@
 
 enum { WAIT_S = 10 };
 
-/* ---- the witness ------------------------------------------------------------------------------------- */
+/* ---- the witness ----------------------------------------------------------------------------- */
 
 static void see(void *ctx, const char *what, const char *app, const char *id, tdm_event *event)
 {
@@ -141,7 +141,7 @@ bool story_wait_log(struct story *st, const char *event, const char *words)
     return there;
 }
 
-/* ---- the scene ----------------------------------------------------------------------------------------- */
+/* ---- the scene ------------------------------------------------------------------------------- */
 
 static const struct tdm_call_behaviour listens = { .state_bytes = 0 };
 
@@ -222,8 +222,7 @@ void story_close_with(struct story *st, struct tdm_http_server *server)
     free(st->log);
 }
 
-/* ---- what the server says
- * ---------------------------------------------------------------------------------- */
+/* ---- what the server says -------------------------------------------------------------------- */
 
 void story_say(struct story *st, const char *format, ...)
 {
