@@ -14,8 +14,8 @@ struct fiber;
 struct family;
 struct link;
 struct monitor;
-struct name;
 struct request;
+struct table_link;
 struct piece;
 struct child;
 
@@ -35,6 +35,7 @@ enum actor_flag {
     ACTOR_IGNORED = 1024,     /* init returned TDM_IGNORE */
     ACTOR_ANNOUNCED = 4096,   /* the start is through, late start included */
     ACTOR_STOP_UNTOLD = 2048, /* a fiber's next wait ends with TDM_ESTOP */
+    ACTOR_TERMINATING = 8192, /* terminate has been called */
 };
 
 /* One slot. Slots are never unmapped: a stale pid finds a generation that does not match. */
@@ -65,7 +66,7 @@ struct tdm_self {
     struct link *links;
     struct monitor *monitors;
     struct request *requests;
-    struct name *names;
+    struct table_link *names;
     struct child *child;   /* what its supervisor knows of it; NULL: nobody's child */
     struct family *family; /* its own children: a supervisor; else NULL */
     struct exit_info *exit;
@@ -101,6 +102,7 @@ struct history {
 
 #define PLACE_BIT   (1ull << 63)
 #define MSG_CHECKED UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
+#define MSG_LINK_EXIT (UINT64_MAX - 1) /* the same, of a TDM_MSG_EXIT that came through a link */
 
 static inline uint64_t id_make(uint32_t gen, uint32_t slot)
 {
@@ -119,12 +121,14 @@ static inline bool id_is_place(uint64_t id)
     return (id & PLACE_BIT) != 0;
 }
 
-/* ---- actor.c ---- */
+/* ---- actor.c --------------------------------------------------------------------------------- */
 struct tdm_self *actor_by_slot(struct tdm_runtime *rt, uint32_t slot);
 /* The actor a pid or place means now, or NULL. It may end at any moment. */
 struct tdm_self *actor_of(struct tdm_runtime *rt, uint64_t id);
 /* Put a signal or system message in, bound or no bound; TDM_ENOPROC leaves it to the caller. */
 int actor_post(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg);
+/* The same for a caller that holds a lock: the deterministic environment may not switch here. */
+int actor_post_locked(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg);
 int actor_control(struct tdm_runtime *rt, tdm_pid to, uint32_t bit);
 /* A slot and an actor in it that nobody can reach yet. */
 int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct tdm_self **ret);
@@ -153,10 +157,12 @@ bool actor_sift(struct tdm_self *a, struct tdm_msg *msg);
 bool actor_unwanted(struct tdm_self *a, struct tdm_msg *msg);
 /* A checked message with this ref that still waits in a fiber's inbox: gone. */
 void actor_forget_ref(struct tdm_self *a, tdm_ref ref);
+/* An exit that came through a link and still waits in a fiber's inbox: gone. */
+void actor_forget_exit(struct tdm_self *a, tdm_pid from);
 /* Count it and free it (NULL: only count), or answer it if it is a signal. */
 void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *why);
 
-/* ---- link.c ---- */
+/* ---- link.c ---------------------------------------------------------------------------------- */
 enum {
     SIG_LINK = TDM_MSG_INTERNAL, /* from: who links; the payload has room for the exit it becomes */
     SIG_UNLINK,
@@ -179,19 +185,19 @@ int link_at_spawn(struct tdm_self *a, tdm_pid to);
 /* Watch `to` under a ref made by the caller. */
 int link_monitor(struct tdm_self *a, tdm_pid to, tdm_ref ref);
 
-/* ---- request.c ---- */
+/* ---- request.c ------------------------------------------------------------------------------- */
 bool request_reply(struct tdm_self *a, struct tdm_msg *msg); /* true: late, drop it */
 /* Time ran out or the target ended: msg becomes TDM_MSG_REQUEST_FAILED. False: it was not a request's. */
 bool request_failed(struct tdm_self *a, struct tdm_msg *msg);
 void request_actor_ended(struct tdm_self *a);
 
-/* ---- memory.c ---- */
+/* ---- memory.c -------------------------------------------------------------------------------- */
 void memory_release(struct tdm_self *a);
 
-/* ---- registry.c ---- */
+/* ---- registry.c ------------------------------------------------------------------------------ */
 void registry_actor_ended(struct tdm_self *a);
 
-/* ---- timer.c ---- */
+/* ---- timer.c --------------------------------------------------------------------------------- */
 static inline bool timer_is_timer(tdm_ref ref)
 {
     return ref >> 56 != 0;
@@ -203,7 +209,7 @@ bool timer_message(struct tdm_self *a,
 /* Drop all unread mail; the actor's turn is held, and the box stays BUSY. */
 void actor_drop_unread(struct tdm_self *a);
 
-/* ---- supervisor's side of a child: family.c ---- */
+/* ---- supervisor's side of a child: family.c -------------------------------------------------- */
 bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason);
 /* True: the place went to its supervisor, which may already have restarted it: hands off. */
 bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason, bool stays);
@@ -211,11 +217,12 @@ void family_child_started(struct tdm_self *a, int err);
 void family_ended(struct tdm_self *sup, const struct tdm_reason *reason);
 void family_describe_start(struct tdm_self *a, struct tdm_start *start);
 
-/* ---- fiber.c ---- */
+/* ---- fiber.c --------------------------------------------------------------------------------- */
 enum { FIBER_WAITS = 1000 };
 int fiber_start(struct tdm_self *a, uint32_t stack_bytes);
 int fiber_resume(struct tdm_self *a); /* FIBER_WAITS, or what `run` returned */
 void fiber_tell_stop(struct tdm_self *a);
+void fiber_rescan(struct tdm_self *a); /* the inbox was changed behind a wait's back */
 void fiber_taken(struct tdm_self *a, const struct tdm_msg *msg);
 void fiber_release(struct tdm_self *a);
 

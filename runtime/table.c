@@ -1,10 +1,12 @@
 /* table.c - from bytes to a 64-bit value, read without waiting.
  *
  * Idea:      Concurrency Kit's hash set, cut into shards: a reader takes no lock, a writer its shard's.
- * Entries are never changed but for their value, and freed only when no reader can hold them any more
- * (epochs). Invariant: an entry is in its shard's set from the end of table_add() to the beginning of
- * table_remove(). Each thread that uses a table has an epoch record, kept in a list and reused by identity. A
- * section is never left open across a callback: nothing but the lookup itself lies inside. */
+ *            Entries are never changed but for their value, and freed only when no reader can hold them
+ *            any more (epochs).
+ * Invariant: an entry is in its shard's set from the end of table_add() to the beginning of
+ *            table_remove().
+ * Each thread that uses a table has an epoch record, kept in a list and reused by identity. A section
+ * is never left open across a callback: nothing but the lookup itself lies inside. */
 #include "table.h"
 
 #include <ck_epoch.h>
@@ -36,10 +38,13 @@
 enum { SHARDS = 64, FIRST_SIZE = 32 };
 
 struct entry {
-    ck_epoch_entry_t epoch; /* while it waits to be freed */
-    _Atomic uint64_t value;
-    uint64_t hash;
+    union {
+        struct table_link link; /* the owner's */
+        ck_epoch_entry_t epoch; /* while it waits to be freed */
+    };
     struct tdm_env *env;
+    uint64_t hash;
+    _Atomic uint64_t value;
     uint32_t bytes;
     char key[];
 };
@@ -67,7 +72,7 @@ struct table {
     struct shard shards[SHARDS];
 };
 
-/* ---- Concurrency Kit's wishes ------------------------------------------------------------------ */
+/* ---- Concurrency Kit's wishes ---------------------------------------------------------------- */
 
 struct probe {
     const void *key;
@@ -140,7 +145,7 @@ static void set_free(void *p, size_t bytes, bool defer)
 
 static struct ck_malloc set_memory = { .malloc = set_malloc, .free = set_free };
 
-/* ---- records ------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static struct record *record_slow(struct table *t)
 {
@@ -173,7 +178,7 @@ static inline struct record *record_of(struct table *t)
     return record_slow(t);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* A multiply-and-fold over eight bytes at a time; the last step spreads what there is. */
 static uint64_t hash_bytes(const void *key, size_t bytes)
@@ -224,29 +229,39 @@ bool table_get(struct table *t, const void *key, size_t bytes, uint64_t *value)
     return e != NULL;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void free_entry(ck_epoch_entry_t *epoch)
 {
-    struct entry *e = (struct entry *)epoch;
+    struct entry *e = (struct entry *)epoch; /* the epoch is its first member, in the union */
     e->env->free(e->env, e, sizeof *e + e->bytes);
 }
 
-int table_add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present)
+static struct entry *entry_new(struct table *t, const struct probe *p, uint64_t value)
+{
+    struct entry *e = t->env->alloc(t->env, sizeof *e + p->bytes);
+
+    if (e == NULL)
+        return NULL;
+    atomic_init(&e->value, value);
+    e->hash = p->hash;
+    e->env = t->env;
+    e->bytes = (uint32_t)p->bytes;
+    memcpy(e->key, p->key, p->bytes);
+    return e;
+}
+
+static int add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present, struct entry **ret)
 {
     struct record *r = record_of(t);
     struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
     struct shard *s = shard_of(t, p.hash);
-    struct entry *e = r == NULL ? NULL : t->env->alloc(t->env, sizeof *e + bytes);
+    struct entry *e = r == NULL ? NULL : entry_new(t, &p, value);
     int err = TDM_OK;
 
     if (e == NULL)
         return TDM_ENOMEM;
-    atomic_init(&e->value, value);
-    e->hash = p.hash;
-    e->env = t->env;
-    e->bytes = (uint32_t)bytes;
-    memcpy(e->key, key, bytes);
+    *ret = e;
     writing = r;
     pthread_spin_lock(&s->lock);
     struct entry *old = find(s, &p);
@@ -265,6 +280,43 @@ int table_add(struct table *t, const void *key, size_t bytes, uint64_t value, ui
     else
         atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed); /* a number to show */
     return err;
+}
+
+int table_add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present)
+{
+    struct entry *e;
+    return add(t, key, bytes, value, present, &e);
+}
+
+int table_add_linked(struct table *t, const void *key, size_t bytes, uint64_t value, struct table_link **link)
+{
+    struct entry *e;
+    int err = add(t, key, bytes, value, NULL, &e);
+
+    if (err == TDM_OK)
+        *link = &e->link;
+    return err;
+}
+
+struct table_link *table_link_of(struct table *t, const void *key, size_t bytes, uint64_t value)
+{
+    struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
+    struct shard *s = shard_of(t, p.hash);
+
+    pthread_spin_lock(&s->lock);
+    struct entry *e = find(s, &p);
+    if (e != NULL && atomic_load_explicit(&e->value, memory_order_relaxed) != value) /* writers hold the lock */
+        e = NULL;
+    pthread_spin_unlock(&s->lock);
+    return e == NULL ? NULL : &e->link;
+}
+
+const void *table_link_key(const struct table_link *link, size_t *bytes)
+{
+    const struct entry *e = (const struct entry *)link;
+
+    *bytes = e->bytes;
+    return e->key;
 }
 
 int table_replace(struct table *t, const void *key, size_t bytes, uint64_t old, uint64_t value)
@@ -333,7 +385,7 @@ void table_each(struct table *t, void (*fn)(void *ctx, const void *key, size_t b
     }
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int table_new(struct table **ret, struct tdm_env *env)
 {

@@ -18,6 +18,19 @@ bool table_get(struct table *t, const void *key, size_t bytes, uint64_t *value);
 /* TDM_OK, TDM_EEXIST (with *present set, unless NULL), TDM_ENOMEM. */
 int table_add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present);
 
+/* An entry may also stand in a list of its owner's: two pointers that the owner alone uses, valid while the entry is
+ * in the table. */
+struct table_link {
+    struct table_link *next, *prev;
+};
+
+/* As table_add(); the new entry's link in *link. */
+int table_add_linked(struct table *t, const void *key, size_t bytes, uint64_t value, struct table_link **link);
+
+/* The link of the entry with this key and value, or NULL. Only for its owner: nobody else may remove it meanwhile. */
+struct table_link *table_link_of(struct table *t, const void *key, size_t bytes, uint64_t value);
+const void *table_link_key(const struct table_link *link, size_t *bytes);
+
 /* Readers see the old value or the new one, never none. TDM_OK or TDM_ENOTFOUND (also when the value is not
  * `old`). */
 int table_replace(struct table *t, const void *key, size_t bytes, uint64_t old, uint64_t value);
