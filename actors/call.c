@@ -22,7 +22,7 @@
 
 TDM_COUNTER(calls_restarted, "tandem_calls_restarted_total", "starts of a call's actor after a crash");
 
-/* ---- the app's turn ------------------------------------------------------------------------ */
+/* ---- the app's turn -------------------------------------------------------------------------- */
 
 static const struct tdm_call_behaviour *table_of(const tdm_call *call)
 {
@@ -78,7 +78,7 @@ static int switch_app(tdm_call *call)
     return prepare_app(call);
 }
 
-/* ---- results ------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static struct op *next_finished(tdm_call *call)
 {
@@ -191,7 +191,7 @@ void call_feed(tdm_call *call, struct tdm_msg *msg)
     call_pump(call);
 }
 
-/* ---- beginning -------------------------------------------------------------------------------- */
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 static int copy_start(tdm_call *call, const struct tdm_start *start)
 {
@@ -276,7 +276,7 @@ static int begin(tdm_call *call)
     return TDM_OK;
 }
 
-/* ---- table apps -------------------------------------------------------------------------------- */
+/* ---- table apps ------------------------------------------------------------------------------ */
 
 static void start_table(tdm_call *call)
 {
@@ -323,7 +323,7 @@ static int handle(tdm_self *self, void *state, struct tdm_msg *msg)
     return settle(call);
 }
 
-/* ---- function apps ------------------------------------------------------------------------------ */
+/* ---- function apps --------------------------------------------------------------------------- */
 
 static int receive_one(tdm_call *call)
 {
@@ -388,7 +388,7 @@ static int run(tdm_self *self, void *state)
     return err < 0 ? err : TDM_STOP;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* In order of promise: the app has heard of the end, then the names are free, then others learn of it. */
 static int terminate(tdm_self *self, void *state, const struct tdm_reason *reason)

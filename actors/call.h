@@ -39,7 +39,7 @@ static inline const char *call_start_json(const struct call_start *s)
     return call_start_id(s) + s->id_bytes + 1;
 }
 
-/* ---- operations: a verb under way ---------------------------------------------------------- */
+/* ---- operations: a verb under way ------------------------------------------------------------ */
 
 struct op;
 
@@ -128,7 +128,7 @@ struct tdm_call {
     char error[CALL_ERROR_BYTES];
 };
 
-/* ---- call.c ---- */
+/* ---- call.c ---------------------------------------------------------------------------------- */
 extern const struct tdm_behaviour call_fiber, call_reactive;
 /* One message, whatever it is, for whichever form the app has. */
 void call_feed(tdm_call *call, struct tdm_msg *msg);
@@ -138,7 +138,7 @@ void call_pump(tdm_call *call);
 void call_stop(tdm_call *call);
 void call_say_error(tdm_call *call, const char *words);
 
-/* ---- op.c ---- */
+/* ---- op.c ------------------------------------------------------------------------------------ */
 /* bytes: of the structure that begins with the op; zeroed. NULL: out of memory. */
 void *op_new(tdm_call *call, const struct op_type *type, enum tdm_verb verb, size_t bytes);
 void op_finish(struct op *op, int result);
@@ -166,7 +166,7 @@ tdm_ref op_started(tdm_call *call, struct op *op);
 int op_wait(tdm_call *call, struct op *op);
 int op_wait_free(tdm_call *call, struct op *op);
 
-/* ---- one per verb: begins it, as an operation in call->op. NULL: out of memory ---- */
+/* ---- one per verb: begins it, as an operation in call->op. NULL: out of memory --------------- */
 struct op *verb_answer(tdm_call *call);
 struct op *verb_hangup(tdm_call *call, int cause);
 struct op *verb_hand_back(tdm_call *call, const char *context, const char *exten, int priority);
@@ -176,20 +176,20 @@ struct op *ask_begin(tdm_call *call, const struct tdm_gather_opts *opts, enum td
 /* What a menu answers, given what was gathered. */
 int menu_choice(const struct tdm_gather_opts *opts, const struct tdm_gather_result *gathered);
 
-/* ---- unread.c ---- */
+/* ---- unread.c -------------------------------------------------------------------------------- */
 void unread_keep(tdm_call *call, tdm_event *event);
 
-/* ---- close.c ---- */
+/* ---- close.c --------------------------------------------------------------------------------- */
 /* The app is over: see to it that the call is, too, and then the actor. */
 void call_close(tdm_call *call);
 
-/* ---- note.c ---- */
+/* ---- note.c ---------------------------------------------------------------------------------- */
 /* Take over the note of the last incarnation: which app ran, with which arguments, and the app's own. */
 int note_restore(tdm_call *call, const struct tdm_start *start);
 /* Remember from now on that this app runs; the note of the one before is dropped. */
 int note_moved(tdm_call *call, const struct app_entry *app, const char *args);
 
-/* ---- strings kept by an operation; all in one block of the actor's memory ---- */
+/* ---- strings kept by an operation; all in one block of the actor's memory -------------------- */
 char *call_strdup(tdm_call *call, const char *text); /* NULL for NULL */
 const char *const *call_strv(tdm_call *call, const char *const *list);
 /* The arguments of a comma list become those of the call; memory that is short leaves it without any. */

@@ -30,7 +30,7 @@ TDM_COUNTER(unowned, "tandem_events_unowned_total", "events that belong to no ca
 TDM_COUNTER(after_end, "tandem_events_after_end_total", "events of a call that came after its end");
 TDM_COUNTER(refused, "tandem_events_refused_total", "events refused by a full mailbox or for lack of memory");
 
-/* ---- keys -------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void add_part(struct key *k, const char *text, size_t bytes)
 {
@@ -89,7 +89,7 @@ bool key_forget(struct tdm_source *src, struct table *table, const char *key, si
     return true;
 }
 
-/* ---- trouble, told without flooding ---------------------------------------------------------------- */
+/* ---- trouble, told without flooding ---------------------------------------------------------- */
 
 /* True: say it, with how many were left out since the last time. */
 static bool may_say(struct tdm_source *src, enum trouble what, uint64_t *left_out)
@@ -117,7 +117,7 @@ static void say(struct tdm_source *src, enum trouble what, const char *event, co
                      (unsigned long long)left_out);
 }
 
-/* ---- START ------------------------------------------------------------------------------------------- */
+/* ---- START ----------------------------------------------------------------------------------- */
 
 /* The start argument, in a block of the reader's that is used again for the next one. */
 static struct call_start *fill_start(struct tdm_source *src, size_t bytes)
@@ -220,7 +220,7 @@ int tdm_source_call_start(struct tdm_source *src, const char *app, size_t app_by
     return err;
 }
 
-/* ---- EVENT ------------------------------------------------------------------------------------------- */
+/* ---- EVENT ----------------------------------------------------------------------------------- */
 
 /* To the owner of the key. TDM_ENOTFOUND: nobody, or somebody who has died without a word. */
 static int send_event(struct tdm_source *src, struct table *table, const struct key *k,
@@ -302,7 +302,7 @@ int tdm_source_event(struct tdm_source *src, const char *app, size_t app_bytes, 
     return err;
 }
 
-/* ---- END --------------------------------------------------------------------------------------------- */
+/* ---- END ------------------------------------------------------------------------------------- */
 
 /* The last message. It is let in even if the mailbox is full: without it the actor would never end. */
 static int send_end(struct tdm_source *src, const struct beginning *b, uint64_t place)
@@ -342,8 +342,7 @@ int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_byte
     return err == TDM_ENOPROC ? TDM_ENOTFOUND : err;
 }
 
-/* ---- live calls ------------------------------------------------------------------------------------------
- */
+/* ---- live calls ------------------------------------------------------------------------------ */
 
 struct each {
     void (*fn)(void *ctx, const char *app, const char *id, tdm_place place);

@@ -57,7 +57,7 @@ struct key {
     char text[DISPATCH_KEY_MAX];
 };
 
-/* ---- dispatch.c: keys ---- */
+/* ---- dispatch.c: keys ------------------------------------------------------------------------ */
 /* kind NULL: the call itself. TDM_ETOOBIG. */
 int key_make(struct key *k, const char *app, size_t app_bytes, const char *kind, const char *id,
              size_t id_bytes);
@@ -69,13 +69,13 @@ bool key_forget(struct tdm_source *src, struct table *table, const char *key, si
  */
 void dispatch_call_here(const struct call_start *start, tdm_place place);
 
-/* ---- owned.c: the end of a call's keys ---- */
+/* ---- owned.c: the end of a call's keys ------------------------------------------------------- */
 /* The actor is about to end for good: its key is free, and those of what it owned. */
 void dispatch_call_gone(tdm_call *call, tdm_place place);
 /* The call could not be given an actor, or not any more: free its keys, have the source see to the call. */
 void dispatch_call_lost(const struct call_start *start, tdm_place place, const char *why);
 
-/* ---- source.c ---- */
+/* ---- source.c -------------------------------------------------------------------------------- */
 const struct tdm_source_ops *dispatch_ops(const struct tdm_source *src);
 /* Where the calls of an app are started now; {0}: nowhere. */
 tdm_pid source_nursery(struct tdm_source *src, const char *app, size_t bytes);

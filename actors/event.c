@@ -44,7 +44,7 @@ struct tdm_event {
     char block[]; /* the text and the names, each ended by NUL */
 };
 
-/* ---- making ------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static size_t block_bytes(const struct event_head *head, size_t bytes)
 {
@@ -146,7 +146,7 @@ uint32_t event_code(const tdm_event *ev)
     return ev->code;
 }
 
-/* ---- what is made on demand ----------------------------------------------------------------- */
+/* ---- what is made on demand ------------------------------------------------------------------ */
 
 static void release(tdm_event *ev)
 {
@@ -248,7 +248,7 @@ json_t *tdm_event_tree(tdm_event *ev)
     return ev->tree;
 }
 
-/* ---- questions ------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static bool find(const tdm_event *ev, const char *path, struct json_slice *ret)
 {

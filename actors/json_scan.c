@@ -40,7 +40,7 @@ struct scan {
     uint64_t objects[JSON_SCAN_DEPTH / 64]; /* a bit for each open container around the innermost */
 };
 
-/* ---- wanted values ---------------------------------------------------------------------- */
+/* ---- wanted values --------------------------------------------------------------------------- */
 
 static void keep(struct scan *s, uint32_t node, struct json_slice slice)
 {
@@ -111,8 +111,7 @@ static inline bool is_known(const struct scan *s)
     return s->depth <= KNOWN_DEPTH && s->level[s->depth].node != NOBODY;
 }
 
-/* ---- tokens: each takes the place where it starts and returns the place behind it, NULL when it is bad ----
- */
+/* ---- tokens: each takes the place where it starts and returns the place behind it, NULL when it is bad ---- */
 
 static const char *fail(struct scan *s, const char *at, const char *word)
 {
@@ -250,7 +249,7 @@ static const char *scan_word(struct scan *s, const char *p)
     return fail(s, p, "a value was expected");
 }
 
-/* ---- containers ------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 static inline void set_object(struct scan *s, uint32_t depth, bool object)
 {

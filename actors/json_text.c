@@ -10,7 +10,7 @@
 #include "json_skip.h"
 #include "tandem/err.h"
 
-/* ---- escapes ---------------------------------------------------------------------------- */
+/* ---- escapes --------------------------------------------------------------------------------- */
 
 /* Unsigned, so that even what is not a digit does no harm. */
 static uint32_t hex4(const char *p)
@@ -78,7 +78,7 @@ static bool is_name(const struct json_slice *key, const char *name, size_t bytes
     return name == name_end;
 }
 
-/* ---- the walk ------------------------------------------------------------------------------ */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /* NUL counts as blank: a valid text may have one behind a number or a word (see json_scan.c). */
 static const char *skip_blank(const char *p, const char *end)
@@ -321,7 +321,7 @@ bool json_text_find(const char *text, size_t bytes, const char *path, struct jso
     return true;
 }
 
-/* ---- values ----------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 ptrdiff_t json_text_unescape(char *out, size_t room, const char *at, size_t bytes)
 {

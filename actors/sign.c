@@ -10,7 +10,7 @@
 TDM_COUNTER(digits_dropped, "tandem_digits_dropped_total",
             "digits pressed with no question and no room left");
 
-/* ---- strings in the actor's memory ------------------------------------------------------------ */
+/* ---- strings in the actor's memory ----------------------------------------------------------- */
 
 char *call_strdup(tdm_call *call, const char *text)
 {
@@ -57,7 +57,7 @@ void call_say_error(tdm_call *call, const char *words)
     call->error[n] = '\0';
 }
 
-/* ---- signs --------------------------------------------------------------------------------------- */
+/* ---- signs ----------------------------------------------------------------------------------- */
 
 void tdm_call_set_number(tdm_call *call, const char *caller, const char *exten)
 {
@@ -145,7 +145,7 @@ void tdm_call_done(tdm_call *call, tdm_ref ref, int err, const char *words, cons
     op->type->done(call, op, err, value);
 }
 
-/* ---- facts ----------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 tdm_self *tdm_call_self(tdm_call *call)
 {

@@ -14,7 +14,7 @@
 #include "tandem/registry.h"
 #include "tandem/runtime.h"
 
-/* ---- a source ------------------------------------------------------------------------------- */
+/* ---- a source -------------------------------------------------------------------------------- */
 
 int tdm_source_new(struct tdm_runtime *rt, const struct tdm_source_cfg *cfg, struct tdm_source **ret)
 {
@@ -82,7 +82,7 @@ size_t tdm_source_calls(const struct tdm_source *src)
     return table_count(src->calls);
 }
 
-/* ---- supervisors ------------------------------------------------------------------------------ */
+/* ---- supervisors ----------------------------------------------------------------------------- */
 
 static void given_up(tdm_self *sup, tdm_place child, const void *arg, size_t arg_bytes,
                      const struct tdm_reason *last)
@@ -181,7 +181,7 @@ int tdm_source_child_spec(struct tdm_source *src, struct tdm_child_spec *ret)
     return TDM_OK;
 }
 
-/* ---- the observer ------------------------------------------------------------------------------- */
+/* ---- the observer ---------------------------------------------------------------------------- */
 
 struct observer {
     tdm_observer *fn;

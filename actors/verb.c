@@ -168,7 +168,7 @@ static struct op *verb_get_var(tdm_call *call, const char *name)
     return asked(call, op, call->ops->get_var(call, call->mine, op->wire, name));
 }
 
-/* ---- pause ------------------------------------------------------------------------------- */
+/* ---- pause ----------------------------------------------------------------------------------- */
 
 static void pause_over(tdm_call *call, struct op *op)
 {
@@ -192,7 +192,7 @@ static struct op *verb_pause(tdm_call *call, uint32_t ms)
     return op;
 }
 
-/* ---- the two forms of each ---------------------------------------------------------------- */
+/* ---- the two forms of each ------------------------------------------------------------------- */
 
 int tdm_answer(tdm_call *call)
 {

@@ -42,7 +42,7 @@ static int usage(FILE *to)
     return to == stdout ? EXIT_GOOD : EXIT_USAGE;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static struct termios cooked;
 
@@ -102,7 +102,7 @@ static void talk(struct exchange *ex, const _Atomic bool *told, const sigset_t *
         continue;
 }
 
-/* ---- the call ------------------------------------------------------------------------------------ */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static int start_app(struct program **ret, struct tdm_runtime *rt, struct program_config *cfg, unsigned port,
                      const char *app)

@@ -37,7 +37,7 @@ struct options {
     bool quiet;
 };
 
-/* ---- the options, one table ----------------------------------------------------------------- */
+/* ---- the options, one table ------------------------------------------------------------------ */
 
 enum kind { NUMBER, WIDE, RATE, WORD, FLAG, EXTENSION, SCRIPT, USER, ORDER };
 
@@ -137,7 +137,7 @@ static int help(void)
     return EXIT_DELIVERED;
 }
 
-/* ---- reading them --------------------------------------------------------------------------- */
+/* ---- reading them ---------------------------------------------------------------------------- */
 
 static bool complain(const struct option_row *row, const char *value, const char *want)
 {
@@ -283,8 +283,7 @@ static void plans_settle(struct options *o)
     o->cfg.n_plans = o->n_extensions;
 }
 
-/* ---- the one who gets the report
- * --------------------------------------------------------------------------- */
+/* ---- the one who gets the report ------------------------------------------------------------- */
 
 struct listener {
     struct exchange_counters counters;
@@ -334,8 +333,7 @@ static const struct tdm_behaviour listener = {
     .handle = listener_handle,
 };
 
-/* ---- the run
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static sigset_t signals_block(void)
 {

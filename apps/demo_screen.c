@@ -122,7 +122,7 @@ static void on_restart(tdm_self *self, struct screen *s, const char *channel)
     line(s, tdm_now_ns(self), channel, "actor   crashed; restarted, the call goes on");
 }
 
-/* ---- drawing ------------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 static void draw(struct screen *s)
 {
@@ -144,7 +144,7 @@ static void draw(struct screen *s)
     fflush(stdout);
 }
 
-/* ---- the actor --------------------------------------------------------------------------------------- */
+/* ---- the actor ------------------------------------------------------------------------------- */
 
 static int init(tdm_self *self, void *state, const struct tdm_start *start)
 {

@@ -42,7 +42,7 @@ bool program_known_apps(const char *name)
     return false;
 }
 
-/* ---- apps and router ------------------------------------------------------------------------ */
+/* ---- apps and router ------------------------------------------------------------------------- */
 
 /* name, value, ..., NULL, as tdm_app_add() wants them. */
 static const char **options_of(const struct program_app *app)
@@ -100,7 +100,7 @@ int program_add_apps(const struct program_config *cfg)
     return err;
 }
 
-/* ---- sources ---------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 static int start_source(struct program *p, const struct program_source *s)
 {
@@ -198,7 +198,7 @@ void program_free(struct program *p)
     free(p);
 }
 
-/* ---- signals ------------------------------------------------------------------------------------ */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 sigset_t program_block_signals(void)
 {

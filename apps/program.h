@@ -30,7 +30,7 @@ bool program_live(struct program *p);
 /* After tdm_runtime_stop(). NULL is fine. */
 void program_free(struct program *p);
 
-/* ---- signals: blocked before threads start, waited for by the command ---- */
+/* ---- signals: blocked before threads start, waited for by the command ------------------------ */
 
 #define PROGRAM_DONE (SIGRTMIN + 5) /* sent by an actor of the command's own: the work is done */
 

@@ -1,11 +1,13 @@
 /* actor.c - one actor's life: made, launched, run in slices, ended, buried.
  *
- * Idea:      an actor is touched by whoever holds its turn: the worker whose run queue it came from. The turn
- *            is given up by box_take() finding nothing (then a sender's push takes it up again), or at the
- * end. Invariant: between actor_launch() and actor_end() exactly one thread has the turn, or the box is IDLE.
- * The end:   terminate, then names, timers, requests and memory, then the address; only then is anyone told.
- *            Last of all the place goes to the supervisor (which may start the next incarnation at once, so
- *            nothing here touches the actor after that) or the slot is buried. */
+ * Idea:      an actor is touched by whoever holds its turn: the worker whose run queue it came from.
+ *            The turn is given up by box_take() finding nothing (then a sender's push takes it up
+ *            again), or at the end.
+ * Invariant: between actor_launch() and actor_end() exactly one thread has the turn, or the box is
+ *            IDLE.
+ * The end:   terminate, then names, timers, requests and memory, then the address; only then is anyone
+ *            told. Last of all the place goes to the supervisor (which may start the next incarnation
+ *            at once, so nothing here touches the actor after that) or the slot is buried. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +28,9 @@ TDM_COUNTER(counter_restarted, "tandem_actors_restarted_total",
 
 static const struct tdm_reason normal = { .kind = TDM_EXIT_NORMAL };
 
-/* ---- making ------------------------------------------------------------------------------ */
+#define OWED_MAX 4096u /* with TDM_DROP_OLDEST: how far beyond its limit a box may be until the reader drops */
+
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static int start_info_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct start_info **ret)
 {
@@ -167,7 +171,7 @@ static void drop_checked(struct tdm_self *a)
 
     while (*at != NULL) {
         struct tdm_msg *m = *at;
-        if (m->to_ != MSG_CHECKED) {
+        if (m->to_ != MSG_CHECKED && m->to_ != MSG_LINK_EXIT) {
             at = &m->next_;
             continue;
         }
@@ -221,7 +225,7 @@ int tdm_spawn(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *
     return TDM_OK;
 }
 
-/* ---- sending ------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 void actor_make_runnable(struct tdm_self *a)
 {
@@ -238,9 +242,14 @@ static int overflow(struct tdm_runtime *rt, struct tdm_self *a, struct tdm_msg *
         tdm_msg_free(rt, msg);
         return TDM_OK;
     case TDM_DROP_OLDEST:
-        /* relaxed: a number the reader pays off; the push after it orders the rest */
-        atomic_fetch_add_explicit(&a->drop_oldest, 1, memory_order_relaxed);
-        return actor_post(rt, msg->to_, msg);
+        /* relaxed: a number the reader pays off; the push after it orders the rest. One that does not come to pay
+         * it, because its callback takes long, does not make us grow without end. */
+        if (atomic_fetch_add_explicit(&a->drop_oldest, 1, memory_order_relaxed) < (uint32_t)a->limit + OWED_MAX)
+            return actor_post_locked(rt, msg->to_, msg);
+        atomic_fetch_sub_explicit(&a->drop_oldest, 1, memory_order_relaxed);
+        tdm_count(&counter_dropped, 1);
+        tdm_msg_free(rt, msg);
+        return TDM_OK;
     case TDM_OVERFLOW_EXIT:
         set_control(a, atomic_load_explicit(&a->gen, memory_order_relaxed), CONTROL_OVERLOAD);
         tdm_count(&counter_refused, 1);
@@ -260,7 +269,6 @@ static inline int deliver_to(struct tdm_runtime *rt, uint64_t to, struct tdm_msg
     if (a == NULL)
         return TDM_ENOPROC;
     msg->to_ = to;
-    runtime_point(rt, "mailbox.push");
     switch (box_push(&a->box, msg, bounded ? a->limit : BOX_UNBOUNDED)) {
     case BOX_WAKE:
         actor_make_runnable(a);
@@ -277,13 +285,19 @@ static inline int deliver_to(struct tdm_runtime *rt, uint64_t to, struct tdm_msg
 
 int actor_post(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg)
 {
+    runtime_point(rt, "mailbox.push");
+    return deliver_to(rt, to, msg, false);
+}
+
+int actor_post_locked(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg)
+{
     return deliver_to(rt, to, msg, false);
 }
 
 int runtime_send_unbounded(struct tdm_runtime *rt, tdm_pid to, struct tdm_msg *msg)
 {
+    runtime_point(rt, "mailbox.push");
     int err = deliver_to(rt, to.id, msg, false);
-
     if (err == TDM_ENOPROC)
         tdm_count(&counter_dead_letters, 1);
     return err;
@@ -294,6 +308,7 @@ static inline int send_counted(struct tdm_runtime *rt, uint64_t to, struct tdm_m
     struct thread *t = thread_here;
     if (t != NULL && t->self != NULL && t->rt == rt)
         msg->from.id = id_make(atomic_load_explicit(&t->self->gen, memory_order_relaxed), t->self->slot);
+    runtime_point(rt, "mailbox.push");
     int err = deliver_to(rt, to, msg, true);
     if (err == TDM_ENOPROC)
         actor_dead_letter(rt, NULL, "gone");
@@ -348,7 +363,7 @@ bool tdm_alive(struct tdm_runtime *rt, tdm_pid pid)
     return actor_of(rt, pid.id & ~PLACE_BIT) != NULL;
 }
 
-/* ---- a slice ------------------------------------------------------------------------------ */
+/* ---- a slice --------------------------------------------------------------------------------- */
 
 bool actor_accepts(const struct tdm_self *a, const struct tdm_msg *msg)
 {
@@ -399,7 +414,7 @@ static struct tdm_msg **fetch(struct tdm_self *a)
 
     a->handled = 0; /* before box_take: afterwards the actor may be another worker's */
     runtime_point(a->rt, "mailbox.take");
-    struct tdm_msg *first = box_take(&a->box, handled, &count);
+    struct tdm_msg *first = box_take(&a->box, handled, a->inbox_count, &count);
     if (first == NULL)
         return NULL;
     struct tdm_msg **end = &a->inbox;
@@ -424,10 +439,26 @@ void actor_forget_ref(struct tdm_self *a, tdm_ref ref)
     }
 }
 
+void actor_forget_exit(struct tdm_self *a, tdm_pid from)
+{
+    struct tdm_msg **at = &a->inbox;
+
+    while (*at != NULL && !((*at)->to_ == MSG_LINK_EXIT && (*at)->from.id == from.id))
+        at = &(*at)->next_;
+    if (*at == NULL)
+        return;
+    struct tdm_msg *m = *at;
+    *at = m->next_;
+    a->inbox_count--;
+    a->handled++;
+    tdm_msg_free(a->rt, m);
+}
+
 /* The turn was given up. A control request that came while the box was still BUSY roused nobody, so look
  * once more. seq_cst on both sides (partner: set_control): either we see the bit, or the setter saw IDLE. */
 static void go_idle(struct tdm_self *a)
 {
+    runtime_point(a->rt, "mailbox.idle");
     if ((uint32_t)atomic_load_explicit(&a->control, memory_order_seq_cst) != 0 && box_rouse(&a->box))
         actor_make_runnable(a);
 }
@@ -443,14 +474,34 @@ void actor_remember(struct tdm_self *a, const struct tdm_msg *m)
     h->entries[at].at_ns = a->rt->env->now_ns(a->rt->env);
 }
 
+/* The bound is for what others send of their own accord, not for signals, notices, answers and timers. */
+static bool droppable(const struct tdm_msg *m)
+{
+    bool of_the_runtime = m->type < TDM_MSG_EVENT || (m->type >= TDM_MSG_INTERNAL && m->type < TDM_MSG_USER);
+
+    return !of_the_runtime && !timer_is_timer(m->ref);
+}
+
+/* Drop the oldest in hand, as far as it is owed and may be dropped. */
 static void pay_dropped(struct tdm_self *a)
 {
     uint32_t owed = atomic_exchange_explicit(&a->drop_oldest, 0, memory_order_relaxed); /* see overflow() */
-
-    while (owed-- > 0 && a->inbox != NULL) {
+    struct tdm_msg **at = &a->inbox;
+    while (owed > 0 && *at != NULL) {
+        struct tdm_msg *m = *at;
+        if (!droppable(m)) {
+            at = &m->next_;
+            continue;
+        }
+        *at = m->next_;
+        a->inbox_count--;
+        a->handled++;
+        owed--;
         tdm_count(&counter_dropped, 1);
-        tdm_msg_free(a->rt, actor_pop(a));
+        tdm_msg_free(a->rt, m);
     }
+    if (owed > 0) /* what is under way */
+        atomic_fetch_add_explicit(&a->drop_oldest, owed, memory_order_relaxed);
 }
 
 /* True: the message is for the behaviour. False: it was the runtime's, or nobody's. */
@@ -486,25 +537,41 @@ bool actor_unwanted(struct tdm_self *a, struct tdm_msg *m)
     return drop;
 }
 
+/* The reason that was set by actor_set_reason(). */
+static const struct tdm_reason *reason_set(const struct tdm_self *a)
+{
+    static const struct tdm_reason nomem = { .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM };
+
+    return a->exit != NULL ? &a->exit->reason : &nomem;
+}
+
 /* What a callback's return value asks for. True: the actor has ended. */
 static bool obey_return(struct tdm_self *a, int err)
 {
     struct tdm_reason own = { .kind = TDM_EXIT_ERROR, .code = err };
 
     if (a->flags & ACTOR_EXITING) {
-        actor_end(a,
-                  a->exit != NULL ? &a->exit->reason
-                                  : &(struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM },
-                  true);
-        return true;
-    }
-    if (err == TDM_OK)
+        actor_end(a, reason_set(a), true);
+    } else if (err == TDM_OK) {
         return false;
-    if (err > 0)
+    } else if (err == TDM_STOP || (a->flags & ACTOR_IGNORED)) {
         actor_end(a, &normal, true);
-    else
+    } else if (err > 0) {
+        own.code = TDM_EINVAL;
+        snprintf(own.text, sizeof own.text, "a callback returned %d", err);
+        actor_end(a, &own, true);
+    } else {
         actor_end(a, a->exit != NULL && a->exit->reason.code == err ? &a->exit->reason : &own, true);
+    }
     return true;
+}
+
+/* An exit signal, not a callback, set the reason: terminate runs only when that asks for an orderly end. */
+static void obey_signal(struct tdm_self *a)
+{
+    const struct tdm_reason *reason = reason_set(a);
+
+    actor_end(a, reason, reason->kind == TDM_EXIT_NORMAL || reason->kind == TDM_EXIT_SHUTDOWN);
 }
 
 static bool handle(struct tdm_self *a, struct tdm_msg *m)
@@ -622,29 +689,25 @@ void actor_started(struct tdm_self *a, int err)
 /* True: go on. False: ended, or the turn is given up. */
 static bool step_behaviour(struct tdm_self *a)
 {
+    if (__builtin_expect(atomic_load_explicit(&a->drop_oldest, memory_order_relaxed) > 0, 0)) {
+        if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
+            (void)fetch(a); /* there is something: it does not go idle */
+        pay_dropped(a);
+    }
     struct tdm_msg *m = actor_pop(a);
-
     if (m == NULL) {
         if (fetch(a) != NULL)
             return true;
         go_idle(a);
         return false;
     }
-    if (__builtin_expect(atomic_load_explicit(&a->drop_oldest, memory_order_relaxed) > 0, 0)) {
-        m->next_ = a->inbox;
-        a->inbox = m;
-        a->inbox_count++;
-        a->handled--;
-        pay_dropped(a);
-        return true;
-    }
     if (actor_sift(a, m) && !actor_unwanted(a, m) && handle(a, m))
         return false;
-    if (a->flags & ACTOR_EXITING) { /* by a signal */
-        obey_return(a, TDM_OK);
+    if (a->flags & ACTOR_EXITING) {
+        obey_signal(a);
         return false;
     }
-    if (a->handled >= 64) {
+    if (a->handled >= 64 || a->handled * 16 >= a->limit) { /* small boxes are counted closely */
         box_release(&a->box, a->handled);
         a->handled = 0;
     }
@@ -683,15 +746,27 @@ static bool step_fiber(struct tdm_self *a)
         return false;
     }
     sift_inbox(a, news);
-    if (atomic_load_explicit(&a->drop_oldest, memory_order_relaxed) > 0)
+    if (atomic_load_explicit(&a->drop_oldest, memory_order_relaxed) > 0) {
         pay_dropped(a);
-    return !((a->flags & ACTOR_EXITING) && obey_return(a, TDM_OK));
+        fiber_rescan(a); /* what its wait had looked at may be gone */
+    }
+    if (a->flags & ACTOR_EXITING) {
+        obey_signal(a);
+        return false;
+    }
+    return true;
+}
+
+/* A kill that comes before the first step: no callback runs. */
+static bool killed_unborn(const struct tdm_self *a)
+{
+    return (atomic_load_explicit(&a->control, memory_order_relaxed) & CONTROL_KILL) != 0;
 }
 
 /* The worker holds the actor's turn, and holds it still when true comes back. */
 bool actor_run(struct tdm_self *a, uint32_t budget)
 {
-    if ((a->flags & ACTOR_STARTING) && !start(a))
+    if ((a->flags & ACTOR_STARTING) && ((killed_unborn(a) && obey_control(a)) || !start(a)))
         return false;
     while (budget-- > 0) {
         if (__builtin_expect((uint32_t)atomic_load_explicit(&a->control, memory_order_relaxed) != 0, 0) &&
@@ -708,7 +783,7 @@ bool actor_run(struct tdm_self *a, uint32_t budget)
     return true;
 }
 
-/* ---- the end ------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void actor_set_reason(struct tdm_self *a, const struct tdm_reason *reason)
 {
@@ -731,31 +806,37 @@ static void drop_mail(struct tdm_self *a, struct tdm_msg *list, const char *why)
 /* Unread mail of a place whose next incarnation starts afresh. The box stays BUSY: ours. */
 void actor_drop_unread(struct tdm_self *a)
 {
-    uint32_t count;
+    uint32_t dropped = a->handled + a->inbox_count;
+    uint32_t count = 0;
 
     drop_mail(a, a->inbox, "restart");
     a->inbox = NULL;
     a->inbox_count = 0;
-    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
-        drop_mail(a, box_take(&a->box, a->handled, &count), "restart");
     a->handled = 0;
+    atomic_store_explicit(&a->drop_oldest, 0, memory_order_relaxed); /* what was owed goes with the rest */
+    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
+        drop_mail(a, box_take(&a->box, 0, 0, &count), "restart");
+    box_release(&a->box, dropped + count); /* or the next incarnation's bound would be so much lower */
 }
 
-/* The last callback. Its failure is the reason then. A fault in it lands in the scheduler, which ends the
- * actor with that. */
-static const struct tdm_reason *terminate(struct tdm_self *a, const struct tdm_reason *reason,
-                                          struct tdm_reason *room)
+/* The last callback. Its failure is the reason then. A fault in it, or a way out of it, lands in the scheduler, which
+ * ends the actor with that: not a second time through here. */
+static void terminate(struct tdm_self *a, struct tdm_reason *reason)
 {
     struct thread *t = thread_here;
 
+    a->flags |= ACTOR_TERMINATING;
     callback_enter(t);
     int err = a->behaviour->terminate(a, a->state, reason);
     callback_leave(t);
     if (err >= 0)
-        return reason;
-    *room = (struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = err };
-    snprintf(room->text, sizeof room->text, "in terminate");
-    return room;
+        return;
+    if (a->exit != NULL && a->exit->reason.code == err) {
+        *reason = a->exit->reason; /* with the words of tdm_fail() */
+        return;
+    }
+    *reason = (struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = err };
+    snprintf(reason->text, sizeof reason->text, "in terminate");
 }
 
 static void release_what_it_holds(struct tdm_self *a)
@@ -775,14 +856,12 @@ static void release_what_it_holds(struct tdm_self *a)
 void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_terminate)
 {
     struct tdm_runtime *rt = a->rt;
-    struct tdm_reason room, kept;
-    const struct tdm_reason *reason = given;
+    struct tdm_reason kept = *given; /* it may lie in what is released now */
     tdm_pid pid = tdm_self_pid(a);
     bool started = (a->flags & ACTOR_STARTED) != 0;
 
-    if (run_terminate && started && a->behaviour->terminate != NULL)
-        reason = terminate(a, reason, &room);
-    kept = *reason; /* it may lie in what is released now */
+    if (run_terminate && started && a->behaviour->terminate != NULL && !(a->flags & ACTOR_TERMINATING))
+        terminate(a, &kept);
     if (kept.kind == TDM_EXIT_ERROR) {
         tdm_count(&counter_crashed, 1);
         fault_report_crash(a, &kept);
@@ -791,14 +870,17 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
     if (a->exit != NULL)
         runtime_free_block(rt, a->exit, sizeof *a->exit);
     a->exit = NULL;
-    /* release: whoever sees the address gone sees the names gone; partner: actor_of */
+    runtime_point(rt, "actor.end");
+    /* release: whoever sees the address gone sees the names gone; partner: actor_of.
+     * seq_cst: before the look at n_waiters; partner: tdm_runtime_wait */
     atomic_store_explicit(&a->control, 0, memory_order_release);
-    atomic_store_explicit(&a->gen, 0, memory_order_release);
+    atomic_store_explicit(&a->gen, 0, memory_order_seq_cst);
     link_actor_ended(a, pid, &kept);
     if (a->family != NULL)
         family_ended(a, &kept);
-    if (atomic_load_explicit(&rt->n_waiters, memory_order_acquire) > 0)
+    if (atomic_load_explicit(&rt->n_waiters, memory_order_seq_cst) > 0)
         runtime_tell_waiters(rt, pid, true, started ? TDM_OK : kept.code);
+    runtime_point(rt, "actor.ended");
     if (a->child != NULL) {
         bool stays = family_place_stays(a, &kept);
         if (stays && !(a->flags & ACTOR_KEEP_MAIL))

@@ -74,7 +74,7 @@ static void release(struct tdm_env *env, void *p, size_t bytes)
     free(p);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void *thread_main(void *arg)
 {

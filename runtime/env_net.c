@@ -1,8 +1,8 @@
 /* env_net.c - sockets and readiness of the real environment: Linux TCP, epoll and an eventfd.
  *
  * Every function is a thin coat over one system call: errno becomes the result, EINTR is retried, and a
- * write to a closed peer is an error, never SIGPIPE. Nothing here keeps state but the poller.
- * Touched by the I/O thread, except poller_wake (any) and resolve (a thread made for it). */
+ * write to a closed peer is an error, never SIGPIPE. Nothing here keeps state but the poller. Touched
+ * by the I/O thread, except poller_wake (any) and resolve (a thread made for it). */
 #include "env_net.h"
 
 #include <errno.h>
@@ -136,7 +136,7 @@ void env_net_close(struct tdm_env *env, int fd, bool abort)
     close(fd);
 }
 
-/* ---- the poller -------------------------------------------------------------------------- */
+/* ---- the poller ------------------------------------------------------------------------------ */
 
 int env_net_poller_new(struct tdm_env *env, struct tdm_poller **ret)
 {
@@ -243,7 +243,7 @@ void env_net_poller_wake(struct tdm_env *env, struct tdm_poller *p)
         return;
 }
 
-/* ---- names ------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 int env_net_resolve(struct tdm_env *env, const char *host, uint16_t port, struct sockaddr_storage *out,
                     int max)

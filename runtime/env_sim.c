@@ -1,12 +1,14 @@
 /* env_sim.c - a world in which everything follows from a seed.
  *
- * Idea:      every thread is a coroutine of one OS thread. At each place where real threads could interleave
- * (parks, wakes, and the points named in the lock-free code) the next draw of the generator may hand the
- * world to another coroutine. Time moves only when nobody can run, and then straight to the next deadline.
- * Invariant: exactly one coroutine runs, and only what it does or draws changes the world; addresses and real
- * time never enter a decision. So a seed is a run, and its digest tells whether two runs were the same. Locks
- * (pthread mutexes and spinlocks of the code under test) never block here: no coroutine is left inside one,
- * since no point lies inside one. */
+ * Idea:      every thread is a coroutine of one OS thread. At each place where real threads could
+ *            interleave (parks, wakes, and the points named in the lock-free code) the next draw of the
+ *            generator may hand the world to another coroutine. Time moves only when nobody can run,
+ *            and then straight to the next deadline.
+ * Invariant: exactly one coroutine runs, and only what it does or draws changes the world; addresses
+ *            and real time never enter a decision. So a seed is a run, and its digest tells whether two
+ *            runs were the same.
+ * Locks (pthread mutexes and spinlocks of the code under test) never block here: no coroutine is left
+ * inside one, since no point lies inside one. */
 #include "env_sim.h"
 
 #include <pthread.h>
@@ -107,7 +109,7 @@ struct sim_net **env_sim_net_slot(struct tdm_env *env)
     return &sim_of(env)->net;
 }
 
-/* ---- chance and digest -------------------------------------------------------------------------------- */
+/* ---- chance and digest ----------------------------------------------------------------------- */
 
 static uint64_t rotl(uint64_t x, int k)
 {
@@ -153,8 +155,7 @@ static uint64_t random_64(struct tdm_env *env)
     return draw(sim_of(env));
 }
 
-/* ---- time and memory
- * --------------------------------------------------------------------------------------- */
+/* ---- time and memory ------------------------------------------------------------------------- */
 
 static uint64_t now_ns(struct tdm_env *env)
 {
@@ -195,8 +196,7 @@ uint64_t tdm_env_sim_fail_alloc(struct tdm_env *env, uint64_t nth, bool from_the
     return n;
 }
 
-/* ---- coroutines
- * ---------------------------------------------------------------------------------------------- */
+/* ---- coroutines ------------------------------------------------------------------------------ */
 
 /* To the scheduler and, some time, back. */
 static void give_up(struct sim *s)
@@ -396,8 +396,7 @@ static void unpark(struct tdm_env *env, struct tdm_parker *p)
     atomic_store_explicit(&p->word, 1, memory_order_relaxed); /* one OS thread: no order to keep */
 }
 
-/* ---- the world
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 static const struct tdm_env table = {
     .name = "sim",

@@ -1,13 +1,13 @@
 /* env_sim_net.c - the network of the deterministic environment: sockets as queues in memory.
  *
  * Idea:      a write becomes a chunk in the peer's queue with a time of arrival; a read takes what has
- *            arrived. The seed chooses how much of a write is taken, how much of what is there a read gets,
- *            when a chunk arrives and in which order ready sockets are told. So every split of a stream
- *            into pieces that a real network may produce comes up for some seed, and the same seed
- *            produces the same one.
- * Like TCP:  data arrive in order and before the end of the stream; a close with unread bytes, and an abort,
- *            reset the connection; a connect to a port where nobody listens is refused when the poller is
- *            asked; buffers are bounded.
+ *            arrived. The seed chooses how much of a write is taken, how much of what is there a read
+ *            gets, when a chunk arrives and in which order ready sockets are told. So every split of a
+ *            stream into pieces that a real network may produce comes up for some seed, and the same
+ *            seed produces the same one.
+ * Like TCP:  data arrive in order and before the end of the stream; a close with unread bytes, and an
+ *            abort, reset the connection; a connect to a port where nobody listens is refused when the
+ *            poller is asked; buffers are bounded.
  * Faults:    tdm_env_sim_fail_sock(), _net_cut(), _net_freeze() and _net_delay() of env.h.
  * Touched by the coroutines of one thread, which change only in park(), unpark() and point(): no locks.
  * Memory comes from malloc, because a failing env->alloc is to test the runtime, not the network. */
@@ -124,7 +124,7 @@ static void stir(struct tdm_env *env, struct sim_sock *s)
         env->unpark(env, &s->poller->parker);
 }
 
-/* ---- sockets ----------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static struct sim_sock *find(struct tdm_env *env, int fd)
 {
@@ -414,7 +414,7 @@ void env_sim_net_close(struct tdm_env *env, int fd, bool abort)
     sock_free(env, s);
 }
 
-/* ---- the poller -------------------------------------------------------------------------- */
+/* ---- the poller ------------------------------------------------------------------------------ */
 
 int env_sim_net_poller_new(struct tdm_env *env, struct tdm_poller **ret)
 {
@@ -542,7 +542,7 @@ void env_sim_net_poller_wake(struct tdm_env *env, struct tdm_poller *p)
     env->unpark(env, &p->parker);
 }
 
-/* ---- names ------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Every name is this machine, after a while; names that end in ".invalid" do not exist (RFC 6761). */
 int env_sim_net_resolve(struct tdm_env *env, const char *host, uint16_t port, struct sockaddr_storage *out,
@@ -567,7 +567,7 @@ int env_sim_net_resolve(struct tdm_env *env, const char *host, uint16_t port, st
     return 1;
 }
 
-/* ---- faults ------------------------------------------------------------------------------ */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 uint64_t tdm_env_sim_fail_sock(struct tdm_env *env, uint64_t nth, int err)
 {

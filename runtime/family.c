@@ -1,12 +1,14 @@
 /* family.c - a supervisor and its children, as seen from any thread.
  *
- * Idea:      starting a child of a dynamic supervisor must not stand in line before one mailbox. So the list
- * of children lies beside the supervisor, in shards with a lock each: whoever starts a child enters it there,
- * and a child that ends for good takes itself out. The supervisor's mailbox is needed only for what the
- * supervisor must decide: restarts. Invariant: a child is in its shard from before its launch until its place
- * is gone. It is RUNNING, or WAITING with its notice posted; the change and the post are one step under the
- * shard's lock, and after the supervisor's end (`dead`) nothing is posted any more: a child then buries
- * itself. The family is freed with its last reference: the supervisor's, and one for each child. */
+ * Idea:      starting a child of a dynamic supervisor must not stand in line before one mailbox. So the
+ *            list of children lies beside the supervisor, in shards with a lock each: whoever starts a
+ *            child enters it there, and a child that ends for good takes itself out. The supervisor's
+ *            mailbox is needed only for what the supervisor must decide: restarts.
+ * Invariant: a child is in its shard from before its launch until its place is gone. It is RUNNING, or
+ *            WAITING with its notice posted; the change and the post are one step under the shard's
+ *            lock, and after the supervisor's end (`dead`) nothing is posted any more: a child then
+ *            buries itself.
+ * The family is freed with its last reference: the supervisor's, and one for each child. */
 #include "family.h"
 
 #include <string.h>
@@ -39,7 +41,7 @@ const struct tdm_sup_cfg *family_cfg(const struct family *f)
     return &f->cfg;
 }
 
-/* ---- making ------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void *copy_bytes(struct tdm_runtime *rt, const void *from, size_t bytes)
 {
@@ -128,7 +130,7 @@ uint32_t family_size(const struct family *f)
     return refs > 0 ? refs - 1 : 0;
 }
 
-/* ---- children come -------------------------------------------------------------------------------- */
+/* ---- children come --------------------------------------------------------------------------- */
 
 static void enter(struct family *f, struct child *c)
 {
@@ -306,7 +308,7 @@ uint32_t tdm_sup_active(struct tdm_runtime *rt, tdm_pid sup)
     return n;
 }
 
-/* ---- children go ------------------------------------------------------------------------------------ */
+/* ---- children go ----------------------------------------------------------------------------- */
 
 static bool abnormal(const struct tdm_reason *r)
 {
@@ -397,7 +399,7 @@ bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason
     if (stays &&
         !atomic_load_explicit(&f->dead, memory_order_relaxed)) { /* under the lock: see family_ended() */
         c->state = CHILD_WAITING;
-        posted = actor_post(f->rt, f->sup.id, &c->exit_notice.msg) == TDM_OK;
+        posted = actor_post_locked(f->rt, f->sup.id, &c->exit_notice.msg) == TDM_OK;
     }
     if (!posted)
         unlink_child(f, c, shard);
@@ -420,7 +422,7 @@ void family_child_started(struct tdm_self *a, int err)
     unsigned shard = a->slot % SHARDS;
     pthread_spin_lock(&f->shards[shard].lock);
     if (!atomic_load_explicit(&f->dead, memory_order_relaxed)) /* under the lock: see family_ended() */
-        (void)actor_post(f->rt, f->sup.id, &c->start_notice.msg);
+        (void)actor_post_locked(f->rt, f->sup.id, &c->start_notice.msg);
     pthread_spin_unlock(&f->shards[shard].lock);
 }
 
@@ -470,8 +472,7 @@ void family_remove_child(struct child *c)
     leave(c);
 }
 
-/* ---- all of them ----------------------------------------------------------------------------------------
- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 void family_stop(struct family *f)
 {
@@ -548,8 +549,7 @@ void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
     family_unref(f);
 }
 
-/* ---- places ----------------------------------------------------------------------------------------------
- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 void tdm_place_ended(struct tdm_runtime *rt, tdm_place place)
 {
@@ -574,8 +574,7 @@ tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place)
     return (tdm_pid){ gen == 0 ? 0 : id_make(gen, a->slot) };
 }
 
-/* ---- notes ------------------------------------------------------------------------------------------------
- */
+/* ---- notes ----------------------------------------------------------------------------------- */
 
 int tdm_note_save(tdm_self *self, const void *note, size_t bytes)
 {

@@ -1,20 +1,23 @@
 /* fault.c - a fault inside an actor's callback ends that actor alone.
  *
- * Idea:      each turn of an actor begins with a sigsetjmp on its worker's stack. The handler runs on an
- * alternate stack, notes what happened, and jumps there; the worker ends the actor with error:EFAULT and goes
- * on. Survivable or not: what a callback does in its own code is. A fault inside this library, or inside libc
- * while it may hold a lock (malloc, stdio), is not: going on could deadlock or corrupt. Then the process is
- * left to die of the signal, with a backtrace on standard error. libc functions that hold nothing (memcpy,
- *            strlen, abort, the checks of the compiler) are survivable.
- * A callback that does not end is interrupted by a signal from the watchdog, and left in the same way, but
- * only when the signal finds it in the app's own code: never in libc, never in this library. That needs the
- *            library to be a shared one; linked statically its code cannot be told from the app's, and then a
- * stuck callback is only reported. The handler touches only the landing of its own thread. */
+ * Idea:      each turn of an actor begins with a sigsetjmp on its worker's stack. The handler runs on
+ *            an alternate stack, notes what happened, and jumps there; the worker ends the actor with
+ *            error:EFAULT and goes on.
+ * Survivable or not: what a callback does in its own code is. A fault inside this library, or inside
+ *            libc while it may hold a lock (malloc, stdio), is not: going on could deadlock or corrupt.
+ *            Then the process is left to die of the signal, with a backtrace on standard error. libc
+ *            functions that hold nothing (memcpy, strlen, abort, the checks of the compiler) are
+ *            survivable.
+ * A callback that does not end is interrupted by a signal from the watchdog, and left in the same way,
+ * but only when the signal finds it in the app's own code: never in libc, never in this library. That
+ * needs the library to be a shared one; linked statically its code cannot be told from the app's, and
+ * then a stuck callback is only reported. The handler touches only the landing of its own thread. */
 #define _FORTIFY_SOURCE 0 /* its longjmp refuses a jump from a fiber to the worker's stack */
 #include "fault.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <fenv.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +46,7 @@ static struct sigaction before[NSIG];
 
 #define STUCK_SIGNAL (SIGRTMIN + 6)
 
-/* ---- whose code is it ------------------------------------------------------------------------- */
+/* ---- whose code is it ------------------------------------------------------------------------ */
 
 static int note_module(struct dl_phdr_info *info, size_t size, void *ctx)
 {
@@ -117,7 +120,7 @@ static bool survivable(const struct landing *l)
     return harmless(entry) || (i == 1 && !holds_a_lock(entry));
 }
 
-/* ---- the handlers --------------------------------------------------------------------------------- */
+/* ---- the handlers ---------------------------------------------------------------------------- */
 
 static struct landing *landing_here(struct thread **ret)
 {
@@ -309,14 +312,16 @@ static const char *sigdescr_or_number(int signo)
     return words != NULL ? words : "signal";
 }
 
-/* ---- afterwards, on the worker's stack -------------------------------------------------------------- */
+/* ---- afterwards, on the worker's stack ------------------------------------------------------- */
 
 bool fault_landed(struct landing *l, struct thread *t, struct tdm_self *a, struct tdm_reason *reason)
 {
     char where[128];
 
     fiber_left_stack(a);
-    tdm_msg_free(a->rt, t->in_hand);
+    fesetenv(FE_DFL_ENV); /* the jump brought the callback's rounding and masks along */
+    if (!(a->flags & ACTOR_TAKEN)) /* what was taken may be somebody else's by now */
+        tdm_msg_free(a->rt, t->in_hand);
     t->in_hand = NULL;
     if (l->kind == LAND_LEAVE) {
         *reason = l->reason;

@@ -1,12 +1,13 @@
 /* fiber.c - sequential code inside an actor.
  *
- * Idea:      a fiber is an actor whose behaviour runs on a stack of its own. The worker resumes it when mail
- * has come; waiting is a jump back to the worker. The unread mail stays in the actor's inbox, so bounds,
- *            restarts and selective receive all work on one list.
- * Stacks:    cut from slabs, never touched before use, guarded by a page below; kept for the next fiber. An
- * idle fiber costs one page, in which its control block lies too. Invariant: fiber->running is true exactly
- * while the worker's stack waits in fiber_resume(). A fiber may go on on another worker than the one it
- * waited on: code here reads no thread-local after a switch. */
+ * Idea:      a fiber is an actor whose behaviour runs on a stack of its own. The worker resumes it when
+ *            mail has come; waiting is a jump back to the worker. The unread mail stays in the actor's
+ *            inbox, so bounds, restarts and selective receive all work on one list.
+ * Stacks:    cut from slabs, never touched before use, guarded by a page below; kept for the next
+ *            fiber. An idle fiber costs one page, in which its control block lies too.
+ * Invariant: fiber->running is true exactly while the worker's stack waits in fiber_resume().
+ * A fiber may go on on another worker than the one it waited on: code here reads no thread-local after
+ * a switch. */
 #include "fiber.h"
 
 #include <pthread.h>
@@ -70,7 +71,7 @@ struct fiber {
 #endif
 };
 
-/* ---- stacks -------------------------------------------------------------------------------- */
+/* ---- stacks ---------------------------------------------------------------------------------- */
 
 struct slab {
     struct slab *next;
@@ -334,7 +335,12 @@ void fiber_tell_stop(struct tdm_self *a)
     a->flags |= ACTOR_STOP_UNTOLD;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------ */
+void fiber_rescan(struct tdm_self *a)
+{
+    a->fiber->scanned = &a->inbox;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 struct wish {
     bool (*want)(const struct tdm_msg *msg, void *ctx);
@@ -346,7 +352,7 @@ static bool stale(struct tdm_self *a, struct fiber *f, struct tdm_msg *m)
 {
     bool ends_wait = m->ref != 0 && m->ref == f->wait_timer;
 
-    if (m->ref == 0 || m->to_ == MSG_CHECKED)
+    if (m->ref == 0 || m->to_ == MSG_CHECKED || m->to_ == MSG_LINK_EXIT)
         return false;
     if (actor_unwanted(a, m))
         return true;
@@ -391,6 +397,8 @@ static int wait_for(tdm_self *self, const struct wish *wish, uint64_t timeout_ns
 {
     struct fiber *f = self->fiber;
 
+    if (f == NULL || !f->running) /* init, terminate and behaviours have no stack to wait on */
+        return TDM_ESTATE;
     tdm_msg_free(self->rt, f->current);
     f->current = NULL;
     f->timed_out = false;

@@ -1,10 +1,11 @@
 /* link.c - links and monitors: who is told of an end.
  *
- * Idea:      a link or monitor is a signal in the other's mailbox, in order with all other mail. Its message
- *            stays with the target and becomes the notice of its end, so that an end never needs memory.
- * Invariant: a notice is believed only if its link or monitor still stands on the receiver's side. So what
- * was unlinked or demonitored is silent from then on, whatever is still under way. Touched by the worker
- * running the actor. */
+ * Idea:      a link or monitor is a signal in the other's mailbox, in order with all other mail. Its
+ *            message stays with the target and becomes the notice of its end, so that an end never
+ *            needs memory.
+ * Invariant: a notice is believed only if its link or monitor still stands on the receiver's side. So
+ *            what was unlinked or demonitored is silent from then on, whatever is still under way.
+ * Touched by the worker running the actor. */
 #include <string.h>
 
 #include "runtime.h"
@@ -93,6 +94,7 @@ void link_refused(struct tdm_runtime *rt, struct tdm_msg *m, const struct tdm_re
 
     if (m->type == SIG_LINK) {
         fill_notice(m, SIG_EXIT, target, reason);
+        m->from = target;
         m->ref = 1;
     } else if (m->type == SIG_MONITOR) {
         fill_notice(m, TDM_MSG_DOWN, target, reason);
@@ -104,7 +106,7 @@ void link_refused(struct tdm_runtime *rt, struct tdm_msg *m, const struct tdm_re
         tdm_msg_free(rt, m);
 }
 
-/* ---- asking -------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 int tdm_link(tdm_self *self, tdm_pid to)
 {
@@ -134,8 +136,10 @@ int tdm_unlink(tdm_self *self, tdm_pid to)
 {
     struct link **at = find(self, LINKED, to, 0);
 
-    if (*at == NULL)
+    if (*at == NULL) {
+        actor_forget_exit(self, to);
         return TDM_OK;
+    }
     cut(self, at);
     post(self, to, signal_new(self, SIG_UNLINK, 0));
     return TDM_OK;
@@ -193,7 +197,7 @@ int tdm_exit_send(tdm_self *self, tdm_pid to, const struct tdm_reason *reason)
     return err;
 }
 
-/* ---- being asked ---------------------------------------------------------------------------- */
+/* ---- being asked ----------------------------------------------------------------------------- */
 
 /* True: consumed. False: it is TDM_MSG_EXIT for the behaviour now. */
 static bool exit_signal(struct tdm_self *a, struct tdm_msg *m)
@@ -212,6 +216,7 @@ static bool exit_signal(struct tdm_self *a, struct tdm_msg *m)
     if (a->flags & ACTOR_TRAP_EXIT) {
         m->type = TDM_MSG_EXIT;
         m->ref = 0;
+        m->to_ = through_link ? MSG_LINK_EXIT : MSG_CHECKED; /* of this incarnation alone, and told from the rest */
         return false;
     }
     bool to_itself = !through_link && n->pid.id == tdm_self_pid(a).id;

@@ -28,26 +28,34 @@ static void recount(struct mailbox *box, uint32_t count)
         ;
 }
 
-struct tdm_msg *box_take(struct mailbox *box, uint32_t handled, uint32_t *count)
+/* What is left of a count when `handled` messages no longer belong to it. A count that stuck at its maximum may have
+ * been put right while senders pushed, and is then too low by what they pushed: never below zero. */
+static uint32_t less(uint32_t count, uint32_t handled)
+{
+    if (count == BOX_COUNT_MAX)
+        return BOX_COUNT_MAX;
+    return count > handled ? count - handled : 0;
+}
+
+struct tdm_msg *box_take(struct mailbox *box, uint32_t handled, uint32_t kept, uint32_t *count)
 {
     uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
     uint64_t ptr;
 
     for (;;) {
-        uint32_t left = box_count(old) == BOX_COUNT_MAX ? BOX_COUNT_MAX : box_count(old) - handled;
         ptr = box_ptr(old);
-        /* acquire: the messages' contents. release: on the way to IDLE, all we wrote as their reader.
+        /* Nothing new: what the reader keeps is all there is, so every error in the count ends here.
+         * acquire: the messages' contents. release: on the way to IDLE, all we wrote as their reader.
          * seq_cst: the caller looks at its flags afterwards; see box_rouse. */
-        uint64_t new = box_word(ptr == BOX_BUSY ? BOX_IDLE : BOX_BUSY, left);
-        if (atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_seq_cst,
-                                                  memory_order_relaxed))
+        uint64_t new = ptr == BOX_BUSY ? box_word(BOX_IDLE, kept) : box_word(BOX_BUSY, less(box_count(old), handled));
+        if (atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_seq_cst, memory_order_relaxed))
             break;
     }
     if (ptr == BOX_BUSY)
         return NULL;
     struct tdm_msg *first = reverse((struct tdm_msg *)(uintptr_t)ptr, count);
     if (box_count(old) == BOX_COUNT_MAX)
-        recount(box, *count);
+        recount(box, *count + kept);
     return first;
 }
 
@@ -59,9 +67,8 @@ void box_release(struct mailbox *box, uint32_t handled)
     do { /* relaxed: only the count changes, no message is passed on */
         if (box_count(old) == BOX_COUNT_MAX)
             return;
-        new = box_word(box_ptr(old), box_count(old) - handled);
-    } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_relaxed,
-                                                    memory_order_relaxed));
+        new = box_word(box_ptr(old), less(box_count(old), handled));
+    } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_relaxed, memory_order_relaxed));
 }
 
 struct tdm_msg *box_close(struct mailbox *box)

@@ -1,9 +1,10 @@
 /* mailbox.h - many senders, one reader: the only way a message crosses threads.
  *
- * Idea:      one 64-bit word holds everything senders touch: the newest message (48 bits) and the number of
- *            messages that are in the box or in the reader's hands (16 bits). A push is one compare-and-swap
- *            that checks the bound, links the message and says whether the actor must be scheduled. The
- *            reader takes the whole stack at once and reverses it: order per sender is kept.
+ * Idea:      one 64-bit word holds everything senders touch: the newest message (48 bits) and the
+ *            number of messages that are in the box or in the reader's hands (16 bits). A push is one
+ *            compare-and-swap that checks the bound, links the message and says whether the actor must
+ *            be scheduled. The reader takes the whole stack at once and reverses it: order per sender
+ *            is kept.
  * Invariant: the low part is IDLE (nothing new, the actor is on no run queue), BUSY (nothing new, the
  *            actor is scheduled or runs), CLOSED (ended; nothing more is taken), or the newest message
  *            (then the actor is scheduled or runs).
@@ -83,9 +84,9 @@ static inline bool box_rouse(struct mailbox *box)
     return false;
 }
 
-/* Reader. Takes everything, oldest first; `handled` messages of the batch before are no longer counted.
- * NULL: there was nothing, and the box is IDLE now: the actor may run elsewhere from here on. */
-struct tdm_msg *box_take(struct mailbox *box, uint32_t handled, uint32_t *count);
+/* Reader. Takes everything, oldest first; `handled` messages of the batch before are no longer counted, and `kept` are
+ * still in its hands. NULL: there was nothing, and the box is IDLE now: the actor may run elsewhere from here on. */
+struct tdm_msg *box_take(struct mailbox *box, uint32_t handled, uint32_t kept, uint32_t *count);
 
 /* Reader. `handled` messages no longer count against the bound. */
 void box_release(struct mailbox *box, uint32_t handled);

@@ -4,9 +4,9 @@
  *            crossing dear. Here a thread frees into its own hand; only a full hand goes to the common
  *            store, and only an empty one comes back from it: one lock for some hundred blocks.
  * Invariant: a block is in exactly one hand, in the store, or with its user.
- * Memory is never given back to the environment before pool_free(): a block once handed out stays mapped.
- * In the deterministic environment and under AddressSanitizer nothing is kept, so that every allocation can
- * be made to fail and every use after free is seen. */
+ * Memory is never given back to the environment before pool_free(): a block once handed out stays
+ * mapped. In the deterministic environment and under AddressSanitizer nothing is kept, so that every
+ * allocation can be made to fail and every use after free is seen. */
 #include <pthread.h>
 #include <string.h>
 

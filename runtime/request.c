@@ -1,7 +1,8 @@
 /* request.c - questions with a deadline: exactly one of answer, failure of the target, or time-out.
  *
- * Idea:      a request is a monitor on the target, a timer, and a place in the asker's list; whatever comes
- *            first takes it off the list, and what comes later finds nothing there and is dropped.
+ * Idea:      a request is a monitor on the target, a timer, and a place in the asker's list; whatever
+ *            comes first takes it off the list, and what comes later finds nothing there and is
+ *            dropped.
  * Touched by the worker running the asker. */
 #include <string.h>
 
@@ -58,11 +59,28 @@ static tdm_ref start_timer(tdm_self *self, uint32_t timeout_ms)
     return tdm_send_after(self, tdm_self_pid(self), TDM_MS(timeout_ms == 0 ? 5000 : timeout_ms), m);
 }
 
+/* The request could not be put. Without memory for the failure its time runs out instead. */
+static void fail_now(tdm_self *self, struct request *r, int err)
+{
+    struct tdm_msg *m = tdm_msg_new(self->rt, TDM_MSG_REQUEST_FAILED, sizeof(struct tdm_failure));
+
+    if (m == NULL)
+        return;
+    memset(tdm_msg_data(m), 0, sizeof(struct tdm_failure));
+    ((struct tdm_failure *)tdm_msg_data(m))->err = err;
+    m->ref = r->ref;
+    if (actor_post(self->rt, tdm_self_pid(self).id, m) < 0)
+        tdm_msg_free(self->rt, m);
+    demonitor(self, r);
+    tdm_timer_cancel(self, r->timer);
+    forget(self, find(self, r->ref));
+}
+
 tdm_ref tdm_request(tdm_self *self, tdm_pid to, struct tdm_msg *msg, uint32_t timeout_ms)
 {
     struct request *r = runtime_alloc(self->rt, sizeof *r);
 
-    if (r == NULL)
+    if (r == NULL || msg == NULL)
         goto fail;
     *r = (struct request){ .next = self->requests, .ref = runtime_next_ref(self->rt), .target = to };
     r->timer = start_timer(self, timeout_ms);
@@ -73,25 +91,14 @@ tdm_ref tdm_request(tdm_self *self, tdm_pid to, struct tdm_msg *msg, uint32_t ti
         goto fail;
     }
     self->requests = r;
-    msg->ref = r->ref;
+    tdm_ref ref = r->ref;
+    msg->ref = ref;
     int err = tdm_send(self->rt, to, msg);
-    if (err < 0) { /* dead: the monitor tells; full: nobody else would */
+    if (err < 0)
         tdm_msg_free(self->rt, msg);
-        if (err != TDM_ENOPROC) {
-            struct tdm_msg *m = tdm_msg_new(self->rt, TDM_MSG_REQUEST_FAILED, sizeof(struct tdm_failure));
-            if (m != NULL) {
-                *(struct tdm_failure *)tdm_msg_data(m) = (struct tdm_failure){ .err = err };
-                m->ref = r->ref;
-                actor_post(self->rt, tdm_self_pid(self).id, m);
-            }
-            demonitor(self, r);
-            tdm_timer_cancel(self, r->timer);
-            tdm_ref ref = r->ref;
-            forget(self, find(self, ref));
-            return ref;
-        }
-    }
-    return r->ref;
+    if (err < 0 && err != TDM_ENOPROC) /* dead: the monitor tells; full: nobody else would */
+        fail_now(self, r, err);
+    return ref;
 fail:
     tdm_msg_free(self->rt, msg);
     runtime_free_block(self->rt, r, sizeof *r);
@@ -100,6 +107,8 @@ fail:
 
 int tdm_reply_to(struct tdm_runtime *rt, tdm_pid to, tdm_ref ref, struct tdm_msg *reply)
 {
+    if (reply == NULL)
+        return TDM_ENOMEM; /* so that tdm_msg_copy() may stand in the call; the asker's time runs out */
     reply->type = TDM_MSG_REPLY;
     reply->ref = ref;
     int err = runtime_send_unbounded(rt, to, reply);

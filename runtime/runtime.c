@@ -1,7 +1,8 @@
 /* runtime.c - boot and stop, and what everybody in a runtime shares.
  *
- * Order of boot: memory, slots, names, stacks, workers, watchdog; the I/O loop comes at first use. Stop goes
- * the other way: roots are asked to stop, newest first; then what is left is killed; then the threads end. */
+ * Order of boot: memory, slots, names, stacks, workers, watchdog; the I/O loop comes at first use. Stop
+ *            goes the
+ * other way: roots are asked to stop, newest first; then what is left is killed; then the threads end. */
 #include "runtime.h"
 
 #include <sched.h>
@@ -32,7 +33,7 @@ struct root {
     tdm_pid pid;
 };
 
-/* ---- memory and numbers --------------------------------------------------------------------------- */
+/* ---- memory and numbers ---------------------------------------------------------------------- */
 
 void *runtime_alloc(struct tdm_runtime *rt, size_t bytes)
 {
@@ -99,7 +100,7 @@ struct loop *runtime_loop(struct tdm_runtime *rt)
     return l;
 }
 
-/* ---- waiting from outside ---------------------------------------------------------------------------- */
+/* ---- waiting from outside -------------------------------------------------------------------- */
 
 void runtime_tell_waiters(struct tdm_runtime *rt, tdm_pid pid, bool ended, int err)
 {
@@ -119,7 +120,7 @@ static void waiter_add(struct tdm_runtime *rt, struct waiter *w)
     pthread_mutex_lock(&rt->wait_lock);
     w->next = rt->waiters;
     rt->waiters = w;
-    /* release: before we look whether it has ended already; partner: actor_end, actor_started */
+    /* seq_cst: before we look whether it has ended already; partner: actor_end, actor_started */
     atomic_fetch_add_explicit(&rt->n_waiters, 1, memory_order_seq_cst);
     pthread_mutex_unlock(&rt->wait_lock);
 }
@@ -155,6 +156,15 @@ static int wait_done(struct tdm_runtime *rt, struct waiter *w, uint64_t deadline
     return w->err;
 }
 
+/* seq_cst, after n_waiters was raised: either we see the end, or the end sees us; partner: actor_end */
+static bool lives(struct tdm_runtime *rt, tdm_pid pid)
+{
+    const struct tdm_self *a = actor_by_slot(rt, id_slot(pid.id));
+
+    return a != NULL && id_gen(pid.id) != 0 &&
+           atomic_load_explicit(&a->gen, memory_order_seq_cst) == id_gen(pid.id);
+}
+
 int tdm_runtime_wait(struct tdm_runtime *rt, tdm_pid pid, uint32_t timeout_ms)
 {
     struct waiter w = { .pid = pid, .for_end = true };
@@ -163,7 +173,7 @@ int tdm_runtime_wait(struct tdm_runtime *rt, tdm_pid pid, uint32_t timeout_ms)
     int err = TDM_OK;
 
     waiter_add(rt, &w);
-    if (tdm_alive(rt, pid))
+    if (lives(rt, pid))
         err = wait_done(rt, &w, deadline);
     waiter_remove(rt, &w);
     return err;
@@ -204,8 +214,7 @@ int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *c
     return TDM_OK;
 }
 
-/* ---- stop -------------------------------------------------------------------------------------------------
- */
+/* ---- stop ------------------------------------------------------------------------------------ */
 
 static struct root *take_root(struct tdm_runtime *rt)
 {
@@ -249,11 +258,11 @@ void tdm_runtime_stop(struct tdm_runtime *rt, uint32_t timeout_ms)
 {
     stop_roots(rt, timeout_ms);
     atomic_store_explicit(&rt->stopping, true, memory_order_seq_cst);
-    kill_rest(rt);
+    for (int pass = 0; pass < 3 && tdm_actor_count(rt) > 0; pass++) /* one spawned just before may lie behind us */
+        kill_rest(rt);
 }
 
-/* ---- boot
- * --------------------------------------------------------------------------------------------------- */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
 static bool actor_context(uint64_t *pid, const char **tag)
 {
@@ -328,8 +337,10 @@ int tdm_runtime_new(struct tdm_runtime **ret, const struct tdm_runtime_cfg *cfg)
         memset(rt->workers_block, 0, workers_bytes);
         rt->workers = (void *)(((uintptr_t)rt->workers_block + 63) & ~(uintptr_t)63);
         rt->n_workers = rt->cfg.workers;
-        err = scheduler_start(rt);
+        err = watchdog_new(rt);
     }
+    if (err == TDM_OK)
+        err = scheduler_start(rt);
     if (err == TDM_OK)
         err = watchdog_start(rt);
     if (err < 0) {
@@ -345,9 +356,7 @@ static void free_threads(struct tdm_runtime *rt)
     while (rt->threads != NULL) {
         struct thread *t = rt->threads;
         rt->threads = t->next;
-        if (thread_here == t)
-            thread_here = NULL;
-        rt->env->free(rt->env, t, sizeof *t);
+        thread_retire(rt, t);
     }
 }
 
@@ -368,6 +377,7 @@ void tdm_runtime_free(struct tdm_runtime *rt)
         scheduler_stop(rt);
         scheduler_free(rt);
     }
+    watchdog_free(rt);
     if (rt->workers_block != NULL)
         env->free(env, rt->workers_block, rt->cfg.workers * sizeof *rt->workers + 64);
     stacks_free(rt->stacks);

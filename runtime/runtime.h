@@ -94,13 +94,13 @@ static inline void runtime_point(struct tdm_runtime *rt, const char *where)
         rt->env->point(rt->env, where);
 }
 
-/* ---- scheduler.c ---- */
+/* ---- scheduler.c ----------------------------------------------------------------------------- */
 int scheduler_start(struct tdm_runtime *rt);
 void scheduler_stop(struct tdm_runtime *rt); /* workers end; joined */
 void scheduler_free(struct tdm_runtime *rt);
 void scheduler_push(struct tdm_runtime *rt, struct tdm_self *a); /* runnable now; any thread */
 
-/* ---- counters every file may add to ---- */
+/* ---- counters every file may add to ---------------------------------------------------------- */
 extern struct tdm_counter counter_dead_letters, counter_refused, counter_dropped, counter_late_replies,
     counter_spawned, counter_ended, counter_crashed, counter_restarted, counter_steals, counter_wakes;
 

@@ -1,15 +1,17 @@
 /* scheduler.c - workers, run queues, stealing, parking.
  *
- * Idea:      an actor that becomes runnable goes to the run queue of the worker that made it so: it runs
- * soon, on the core whose cache holds its message. A lone runnable actor is left there; only when a second
- * one waits is a parked worker woken, because waking a core costs more than most turns. What is pushed from
- *            other threads (I/O) goes to one common queue, from which all workers take.
+ * Idea:      an actor that becomes runnable goes to the run queue of the worker that made it so: it
+ *            runs soon, on the core whose cache holds its message. A lone runnable actor is left there;
+ *            only when a second one waits is a parked worker woken, because waking a core costs more
+ *            than most turns. What is pushed from other threads (I/O) goes to one common queue, from
+ *            which all workers take.
  * Invariant: an actor is on at most one queue, and only while its mailbox is not IDLE.
  * Parking:   a worker publishes its idle bit, looks at the common queue once more, then parks. A pusher
- * pushes, then looks at the idle bits. Both orders are seq_cst, so one of the two sees the other. A worker's
- * own queue needs no such care: only its owner pushes there, and its owner is awake. A long callback: the
- * watchdog sees a worker whose queue waits while its count of slices stands still, and wakes another to steal
- * (watchdog.c). */
+ *            pushes, then looks at the idle bits. Both orders are seq_cst, so one of the two sees the
+ *            other. A worker's own queue needs no such care: only its owner pushes there, and its owner
+ *            is awake.
+ * A long callback: the watchdog sees a worker whose queue waits while its count of slices stands still,
+ *            and wakes another to steal (watchdog.c). */
 #include <string.h>
 
 #include "scheduler.h"
@@ -39,7 +41,7 @@ bool scheduler_busy(struct tdm_runtime *rt)
     return atomic_load_explicit(&rt->idle, memory_order_relaxed) != all; /* a glance */
 }
 
-/* ---- queues ------------------------------------------------------------------------------ */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 void scheduler_wake(struct tdm_runtime *rt)
 {
@@ -135,7 +137,7 @@ static struct tdm_self *steal(struct worker *w, bool even_the_last)
     return NULL;
 }
 
-/* ---- a turn ------------------------------------------------------------------------------- */
+/* ---- a turn ---------------------------------------------------------------------------------- */
 
 /* Kept apart from the loop: nothing of its frame is needed after a jump back into it. */
 static __attribute__((noinline)) bool slice(struct worker *w, struct thread *t, struct tdm_self *a)
@@ -168,7 +170,7 @@ static void run(struct worker *w, struct thread *t, struct tdm_self *a)
         inject(w->rt, a);
 }
 
-/* ---- finding work --------------------------------------------------------------------------- */
+/* ---- finding work ---------------------------------------------------------------------------- */
 
 static void run_timers(struct worker *w)
 {
@@ -268,7 +270,7 @@ static void worker_main(void *arg)
     fault_thread_leave(&w->landing);
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int worker_init(struct tdm_runtime *rt, struct worker *w, uint32_t number)
 {

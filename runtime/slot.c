@@ -1,10 +1,10 @@
 /* slot.c - where actors live, and how an address finds one.
  *
- * Idea:      an address is a slot number and a generation. Slots stay mapped for the life of the runtime, so
- *            following a stale address is safe: the generation does not match.
- * Invariant: a slot's generations only grow, over restarts and over tenants; a slot whose generations are
- * used up is left empty for ever. So no address is ever given out twice. Threads keep a hand of free slots;
- * the common list is locked only to fill or empty a hand. */
+ * Idea:      an address is a slot number and a generation. Slots stay mapped for the life of the
+ *            runtime, so following a stale address is safe: the generation does not match.
+ * Invariant: a slot's generations only grow, over restarts and over tenants; a slot whose generations
+ *            are used up is left empty for ever. So no address is ever given out twice.
+ * Threads keep a hand of free slots; the common list is locked only to fill or empty a hand. */
 #include <string.h>
 
 #include "runtime.h"

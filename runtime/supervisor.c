@@ -1,13 +1,14 @@
 /* supervisor.c - keeps its children running, and knows when to give up.
  *
- * Idea:      a supervisor is an ordinary actor. It learns of a start or a death from a notice in its own
- * mailbox, so it needs no lock and no special case. What others may do without it (starting and ending the
- *            children of a dynamic supervisor) lies in family.c.
- * Invariant: entries[] is in start order. While `phase` is STARTING, entry `at` is being started and none
- * after it has been; while STOPPING, none after `at` is left. Giving up: more than `intensity` restarts
- * within `period_ms` end all children, last started first, and then the supervisor, with reason shutdown: the
- * failure moves up one level. With scope `child` the child alone is given up. Touched by the worker running
- * the supervisor. Everyone else sends it messages. */
+ * Idea:      a supervisor is an ordinary actor. It learns of a start or a death from a notice in its
+ *            own mailbox, so it needs no lock and no special case. What others may do without it
+ *            (starting and ending the children of a dynamic supervisor) lies in family.c.
+ * Invariant: entries[] is in start order. While `phase` is STARTING, entry `at` is being started and
+ *            none after it has been; while STOPPING, none after `at` is left.
+ * Giving up: more than `intensity` restarts within `period_ms` end all children, last started first,
+ *            and then the supervisor, with reason shutdown: the failure moves up one level. With scope
+ *            `child` the child alone is given up.
+ * Touched by the worker running the supervisor. Everyone else sends it messages. */
 #include <stdio.h>
 #include <string.h>
 
@@ -78,7 +79,7 @@ static uint64_t period_ns(const struct sup *s)
     return TDM_MS(s->cfg->period_ms == 0 ? 5000 : s->cfg->period_ms);
 }
 
-/* ---- the settings ---------------------------------------------------------------------------------- */
+/* ---- the settings ---------------------------------------------------------------------------- */
 
 static int refuse(const struct tdm_sup_cfg *cfg, const char *field, const char *id)
 {
@@ -123,8 +124,7 @@ static int check_cfg(const struct tdm_sup_cfg *cfg)
     return err;
 }
 
-/* ---- restart limits and delays --------------------------------------------------------------------------
- */
+/* ---- restart limits and delays --------------------------------------------------------------- */
 
 /* Note a restart at `now`; true: more than `limit` within the period. A ring of the last limit + 1 times
  * tells: it is too many when the oldest of them still counts. */
@@ -166,8 +166,7 @@ static uint64_t delay_ns(struct sup *s, tdm_self *self, struct child *c)
     return (uint64_t)((double)TDM_MS(ms) * (1 + r * cfg->backoff_jitter));
 }
 
-/* ---- stopping ---------------------------------------------------------------------------------------------
- */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static int stop_next(tdm_self *self, struct sup *s);
 
@@ -287,8 +286,7 @@ static int stop_time_ran_out(tdm_self *self, struct sup *s)
     return TDM_OK;
 }
 
-/* ---- starting
- * ------------------------------------------------------------------------------------------------ */
+/* ---- starting -------------------------------------------------------------------------------- */
 
 /* Entry `at` is empty again. */
 static int start_failed(tdm_self *self, struct sup *s, int err)
@@ -342,8 +340,7 @@ static int child_started(tdm_self *self, struct sup *s, struct child *c)
     return start_next(self, s);
 }
 
-/* ---- a child has ended
- * ------------------------------------------------------------------------------------------ */
+/* ---- a child has ended ----------------------------------------------------------------------- */
 
 static void remove_child(struct sup *s, struct child *c)
 {
@@ -493,8 +490,7 @@ static int timer_fired(tdm_self *self, struct sup *s, tdm_ref ref)
     return TDM_OK;
 }
 
-/* ---- administration
- * ---------------------------------------------------------------------------------------------- */
+/* ---- administration -------------------------------------------------------------------------- */
 
 static struct entry *entry_by_id(struct sup *s, const char *id, uint32_t *index)
 {
@@ -615,8 +611,7 @@ tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const c
     return tdm_request(self, sup, m, 0);
 }
 
-/* ---- the behaviour
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the behaviour --------------------------------------------------------------------------- */
 
 static int init(tdm_self *self, void *state, const struct tdm_start *start)
 {

@@ -1,8 +1,8 @@
 /* symbol.c - names for code addresses, static functions included.
  *
- * The dynamic linker knows only exported names; an app's function is usually static. So the symbol table of
- * the file that holds the address is mapped, once for each file, and searched. Used for crash reports, never
- * in a signal handler. */
+ * The dynamic linker knows only exported names; an app's function is usually static. So the symbol
+ * table of the file that holds the address is mapped, once for each file, and searched. Used for crash
+ * reports, never in a signal handler. */
 #include "symbol.h"
 
 #include <dlfcn.h>

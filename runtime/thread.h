@@ -59,6 +59,9 @@ extern _Thread_local struct thread *thread_here
 /* This thread's block for `rt`, made at first use. NULL: out of memory. */
 struct thread *thread_slow(struct tdm_runtime *rt);
 
+/* The runtime ends; the thread may live on. */
+void thread_retire(struct tdm_runtime *rt, struct thread *t);
+
 /* A fiber may go on on another thread, so code that runs on one must not keep the address of
  * `thread_here` over a switch: it asks again through this function. */
 struct thread *thread_now(void);

@@ -1,13 +1,16 @@
 /* timer.c - messages that come later.
  *
- * Idea:      each worker has a hierarchical wheel: six levels of 64 slots, the finest 16 microseconds wide,
- * with a bitmap for each level, so that the next event is found by counting zeros and empty time costs
- * nothing. A timer that is set, moved down a level or cancelled touches one list. Invariant: a node is FREE,
- * ARMED (in a slot of its wheel, owns its message) or FIRED (its message is on the way to the owner or in its
- * mailbox). The ref holds the node's generation: a message whose node has moved on is a cancelled timer's,
- * and its receiver drops it. Who touches what: slots, states and generations under the wheel's lock; the list
- * of an actor's own timers only by the worker that runs the actor. A fired message always goes to the owner
- * first, who forwards it if it was meant for another: so cancelling and ending need nobody else. */
+ * Idea:      each worker has a hierarchical wheel: six levels of 64 slots, the finest 16 microseconds
+ *            wide, with a bitmap for each level, so that the next event is found by counting zeros and
+ *            empty time costs nothing. A timer that is set, moved down a level or cancelled touches one
+ *            list.
+ * Invariant: a node is FREE, ARMED (in a slot of its wheel, owns its message) or FIRED (its message is
+ *            on the way to the owner or in its mailbox). The ref holds the node's generation: a message
+ *            whose node has moved on is a cancelled timer's, and its receiver drops it.
+ * Who touches what: slots, states and generations under the wheel's lock; the list of an actor's own
+ *            timers only by the worker that runs the actor. A fired message always goes to the owner
+ *            first, who forwards it if it was meant for another: so cancelling and ending need nobody
+ *            else. */
 #include <pthread.h>
 #include <string.h>
 
@@ -63,7 +66,7 @@ static struct wheel *wheel_of(struct tdm_runtime *rt, uint32_t number)
     return number < rt->n_workers ? scheduler_wheel(rt, number) : NULL;
 }
 
-/* ---- slots, under the lock ------------------------------------------------------------------ */
+/* ---- slots, under the lock ------------------------------------------------------------------- */
 
 static void slot_append(struct wheel *w, uint32_t index, struct node *n, uint32_t slot)
 {
@@ -170,7 +173,7 @@ static void node_give(struct wheel *w, uint32_t index, struct node *n)
     w->free = index;
 }
 
-/* ---- the owner's list, by its worker only --------------------------------------------------- */
+/* ---- the owner's list, by its worker only ---------------------------------------------------- */
 
 static struct node *node_by_id(struct tdm_runtime *rt, uint32_t id)
 {
@@ -311,7 +314,7 @@ void timer_actor_ended(struct tdm_self *a)
     }
 }
 
-/* ---- time goes by ------------------------------------------------------------------------------ */
+/* ---- time goes by ---------------------------------------------------------------------------- */
 
 static void move_down(struct wheel *w, uint32_t slot)
 {

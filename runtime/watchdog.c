@@ -1,9 +1,10 @@
 /* watchdog.c - sees callbacks that do not end, and what waits behind them.
  *
- * Idea:      while any worker is awake a thread looks every few milliseconds whether each still takes turns.
- * If one stands in the same callback while others wait in its queue, a parked worker is woken to steal them,
- * and its timers are run for it. If it stands there past the budget, that is told, and the callback is ended
- *            (fault.c) with error:ESTUCK; the worker itself goes on.
+ * Idea:      while any worker is awake a thread looks every few milliseconds whether each still takes
+ *            turns. If one stands in the same callback while others wait in its queue, a parked worker
+ *            is woken to steal them, and its timers are run for it. If it stands there past the budget,
+ *            that is told, and the callback is ended (fault.c) with error:ESTUCK; the worker itself
+ *            goes on.
  * It sleeps when all workers do: an idle runtime uses no CPU. A worker that finds it asleep wakes it.
  * Everything it reads of a worker is a glance; acting on an old one costs a needless wake, never more. */
 #include "watchdog.h"
@@ -94,13 +95,13 @@ void watchdog_rouse(struct tdm_runtime *rt)
 {
     struct watchdog *d = rt->watchdog;
 
-    if (d == NULL || !atomic_load_explicit(&d->asleep, memory_order_seq_cst)) /* partner: watch() */
+    if (!atomic_load_explicit(&d->asleep, memory_order_seq_cst)) /* partner: watch() */
         return;
     if (atomic_exchange_explicit(&d->asleep, false, memory_order_seq_cst))
         rt->env->unpark(rt->env, &d->parker);
 }
 
-int watchdog_start(struct tdm_runtime *rt)
+int watchdog_new(struct tdm_runtime *rt)
 {
     struct watchdog *d = rt->env->alloc(rt->env, sizeof *d);
 
@@ -108,24 +109,30 @@ int watchdog_start(struct tdm_runtime *rt)
         return TDM_ENOMEM;
     memset(d, 0, sizeof *d);
     d->rt = rt;
-    int err = rt->env->thread_start(rt->env, &d->thread, "tandem-watchdog", watch, d);
-    if (err < 0) {
-        rt->env->free(rt->env, d, sizeof *d);
-        return err;
-    }
     rt->watchdog = d;
     return TDM_OK;
+}
+
+int watchdog_start(struct tdm_runtime *rt)
+{
+    return rt->env->thread_start(rt->env, &rt->watchdog->thread, "tandem-watchdog", watch, rt->watchdog);
 }
 
 void watchdog_stop(struct tdm_runtime *rt)
 {
     struct watchdog *d = rt->watchdog;
 
-    if (d == NULL)
+    if (d == NULL || d->thread == NULL)
         return;
     atomic_store_explicit(&d->stop, true, memory_order_release);
     rt->env->unpark(rt->env, &d->parker);
     rt->env->thread_join(rt->env, d->thread);
+    d->thread = NULL;
+}
+
+void watchdog_free(struct tdm_runtime *rt)
+{
+    if (rt->watchdog != NULL)
+        rt->env->free(rt->env, rt->watchdog, sizeof *rt->watchdog);
     rt->watchdog = NULL;
-    rt->env->free(rt->env, d, sizeof *d);
 }

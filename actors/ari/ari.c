@@ -25,7 +25,7 @@ static struct {
     struct ari *list;
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* ---- the configuration --------------------------------------------------------------------------- */
+/* ---- the configuration ----------------------------------------------------------------------- */
 
 static const char *app_fault(const char *app)
 {
@@ -82,7 +82,7 @@ static void fill_defaults(struct tdm_ari_cfg *cfg)
         cfg->port = cfg->tls.on ? 8089 : 8088;
 }
 
-/* ---- its texts, in one block ----------------------------------------------------------------------- */
+/* ---- its texts, in one block ----------------------------------------------------------------- */
 
 struct block {
     char *at; /* NULL: only count */
@@ -161,7 +161,7 @@ static int copy_cfg(struct ari *a, const struct tdm_ari_cfg *cfg)
     return TDM_OK;
 }
 
-/* ---- small services for the other files --------------------------------------------------------- */
+/* ---- small services for the other files ------------------------------------------------------ */
 
 void ari_publish(struct ari *a, void (*fn)(struct tdm_ari_state *state, const void *arg), const void *arg)
 {
@@ -179,7 +179,7 @@ void ari_new_id(struct ari *a, char buf[ARI_NEW_ID_BYTES])
              (unsigned long long)n + 1);
 }
 
-/* ---- making and freeing ---------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------- */
 
 static void ari_free(struct ari *a)
 {
@@ -240,7 +240,7 @@ static int ari_new(struct tdm_runtime *rt, const struct tdm_ari_cfg *cfg, struct
     return TDM_OK;
 }
 
-/* ---- the list of sources ----------------------------------------------------------------------------- */
+/* ---- the list of sources --------------------------------------------------------------------- */
 
 static int enter(struct ari *a)
 {
@@ -280,7 +280,7 @@ static struct ari *find(const struct tdm_runtime *rt, tdm_pid root)
     return a;
 }
 
-/* ---- start and stop ------------------------------------------------------------------------------------ */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 static int start_tree(struct ari *a, tdm_pid *ret)
 {
@@ -388,8 +388,7 @@ int tdm_ari_drain(struct tdm_runtime *rt, tdm_pid source)
     return a != NULL ? TDM_OK : TDM_ENOTFOUND;
 }
 
-/* ---- how it is --------------------------------------------------------------------------------------------
- */
+/* ---- how it is ------------------------------------------------------------------------------- */
 
 const char *tdm_ari_phase_name(enum tdm_ari_phase phase)
 {

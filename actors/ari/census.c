@@ -130,7 +130,7 @@ struct census_entry *census_find(const struct census *c, const char *app, const 
     return c->n > 0 ? bsearch(&key, c->entry, c->n, sizeof key, by_key) : NULL;
 }
 
-/* ---- comparing ------------------------------------------------------------------------------ */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static enum census_verdict verdict_on_known(const struct census_entry *there,
                                             const struct census_entry *waits, bool restarted)

@@ -47,7 +47,7 @@ struct channel {
     int cause;      /* of the last hang-up request that named one */
 };
 
-/* ---- outstanding requests ---------------------------------------------------------------------- */
+/* ---- outstanding requests -------------------------------------------------------------------- */
 
 static struct pending *pending_by_ref(struct channel *c, tdm_ref ref)
 {
@@ -76,7 +76,7 @@ static int sent(struct pending *p, int err)
     return err;
 }
 
-/* ---- verbs --------------------------------------------------------------------------------------- */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int channel_answer(tdm_call *call, void *mine, tdm_ref op)
 {
@@ -138,7 +138,7 @@ static int channel_get_var(tdm_call *call, void *mine, tdm_ref op, const char *n
     return p == NULL ? TDM_EBUSY : sent(p, ops_get_var(c->a, c->self, tdm_call_id(call), name, &p->ref));
 }
 
-/* ---- playbacks ----------------------------------------------------------------------------------- */
+/* ---- playbacks ------------------------------------------------------------------------------- */
 
 static struct play *play_by_op(struct channel *c, tdm_ref op)
 {
@@ -232,7 +232,7 @@ static int channel_play_ask(tdm_call *call, void *mine, tdm_ref op)
     return sent(p, ops_get_playback(c->a, c->self, play->id, &p->ref));
 }
 
-/* ---- answers -------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void play_answered(tdm_call *call, struct channel *c, struct play *play, int err, const char *words)
 {
@@ -368,7 +368,7 @@ static bool channel_message(tdm_call *call, void *mine, struct tdm_msg *msg)
     return true;
 }
 
-/* ---- events ---------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void on_digit(tdm_call *call, struct channel *c, tdm_event *ev)
 {
@@ -530,7 +530,7 @@ static void channel_event(tdm_call *call, void *mine, tdm_event *ev)
         }
 }
 
-/* ---- an incarnation's life ---------------------------------------------------------------------------- */
+/* ---- an incarnation's life ------------------------------------------------------------------- */
 
 static int channel_begin(tdm_call *call, void *mine, tdm_event *start)
 {

@@ -64,7 +64,7 @@ struct conn {
     int last_status;
 };
 
-/* ---- the reader's side ------------------------------------------------------------------------ */
+/* ---- the reader's side ----------------------------------------------------------------------- */
 
 /* On the I/O thread, for each message. False closes the connection. */
 static bool tap(void *ctx, tdm_conn conn, bool text, const char *data, size_t bytes)
@@ -90,7 +90,7 @@ static bool tap(void *ctx, tdm_conn conn, bool text, const char *data, size_t by
     }
 }
 
-/* ---- sessions --------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 static void session_free(struct ari *a, struct session *s)
 {
@@ -131,7 +131,7 @@ void conn_forget(struct ari *a)
         session_free(a, a->sessions);
 }
 
-/* ---- the published state ------------------------------------------------------------------------ */
+/* ---- the published state --------------------------------------------------------------------- */
 
 static void now_connecting(struct tdm_ari_state *s, const void *arg)
 {
@@ -179,7 +179,7 @@ static void now_waiting(struct tdm_ari_state *s, const void *arg)
     snprintf(s->last_error, sizeof s->last_error, "%s", e->words);
 }
 
-/* ---- connecting --------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static void wait_and_retry(tdm_self *self, struct conn *c, const struct ending *e)
 {
@@ -231,7 +231,7 @@ static void connect_now(tdm_self *self, struct conn *c)
     wait_and_retry(self, c, &e);
 }
 
-/* ---- while it is open ----------------------------------------------------------------------------- */
+/* ---- while it is open ------------------------------------------------------------------------ */
 
 static void drop_connection(struct conn *c, const char *why)
 {
@@ -331,7 +331,7 @@ static void on_replaced(tdm_self *self, struct conn *c, const char *app)
         c->take_back = tdm_timer_start(self, TDM_MS(c->a->cfg.replaced_ms));
 }
 
-/* ---- its end ---------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 static void let_down(tdm_self *self, struct conn *c)
 {
@@ -404,7 +404,7 @@ static void on_stop(tdm_self *self, struct conn *c)
         drop_connection(c, "stopping");
 }
 
-/* ---- the actor ---------------------------------------------------------------------------------------- */
+/* ---- the actor ------------------------------------------------------------------------------- */
 
 static int conn_init(tdm_self *self, void *state, const struct tdm_start *start)
 {

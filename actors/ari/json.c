@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- writing ------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 void ari_json_init(struct ari_json *j, struct tdm_env *env)
 {
@@ -86,7 +86,7 @@ void ari_json_str(struct ari_json *j, const char *text, size_t bytes)
     ari_json_lit(j, "\"");
 }
 
-/* ---- walking ------------------------------------------------------------------------------- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 static bool is_between(char c)
 {

@@ -47,7 +47,7 @@ struct resync {
     char entity_id[64], startup_time[64]; /* remembered in the source only when all is done */
 };
 
-/* ---- synthetic events ----------------------------------------------------------------------- */
+/* ---- synthetic events ------------------------------------------------------------------------ */
 
 /* The arguments of Stasis(app,arg,...), if it is this app that app_data names. */
 static void add_args(struct ari_json *j, const char *app, const char *snapshot, size_t bytes)
@@ -269,7 +269,7 @@ int resync_present(struct census *present, const struct census *listed, const st
     return err;
 }
 
-/* ---- our side --------------------------------------------------------------------------------- */
+/* ---- our side -------------------------------------------------------------------------------- */
 
 struct collect {
     struct census *known;
@@ -359,7 +359,7 @@ static int settle(struct resync *r)
     return RESYNC_DONE;
 }
 
-/* ---- the questions ----------------------------------------------------------------------------- */
+/* ---- the questions --------------------------------------------------------------------------- */
 
 static int channels_told(struct resync *r, const struct tdm_http_reply *reply)
 {

@@ -16,7 +16,7 @@ void resync_free(struct resync *r); /* NULL is fine */
 enum { RESYNC_DONE = 1 };
 int resync_reply(struct resync *r, struct tdm_msg *msg, bool *mine);
 
-/* ---- parts of it without I/O, for tests -------------------------------------------------- */
+/* ---- parts of it without I/O, for tests ------------------------------------------------------ */
 
 struct ari_json;
 struct census;

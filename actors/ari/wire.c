@@ -130,7 +130,7 @@ static void prepare(void)
     (void)err;
 }
 
-/* ---- texts ------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 struct scratch {
     char *at;
@@ -173,7 +173,7 @@ static bool starts_with(const struct ari_text *text, const char *start, size_t b
     return text->bytes >= bytes && memcmp(text->at, start, bytes) == 0;
 }
 
-/* ---- keys ------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void add_key(struct ari_frame *frame, enum ari_object object, struct ari_text id)
 {
@@ -290,7 +290,7 @@ int ari_wire_scan(struct ari_frame *frame, const char *text, size_t bytes, char 
     return TDM_OK;
 }
 
-/* ---- the table, for logs and tests ------------------------------------------------------ */
+/* ---- the table, for logs and tests ----------------------------------------------------------- */
 
 static const struct row *row_of(enum ari_event event)
 {

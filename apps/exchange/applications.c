@@ -76,7 +76,7 @@ bool ex_app_lets(const struct ex_app *app, const char *type)
     return app->allowed == NULL || ex_name_in(app->allowed, type);
 }
 
-/* ---- subscriptions -------------------------------------------------------------------------- */
+/* ---- subscriptions --------------------------------------------------------------------------- */
 
 static struct ex_source *source_find(const struct ex_app *app, const char *uri)
 {
@@ -180,7 +180,7 @@ void ex_json_app(struct ex_model *m, struct ex_text *t, const char *name, const 
     ex_json_close(t, '}');
 }
 
-/* ---- connections ---------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void conn_free(struct ex_model *m, struct ex_conn *c)
 {

@@ -111,7 +111,7 @@ void ex_bridge_leave(struct ex_model *m, struct ex_channel *ch)
     member_event(m, br, ch, "ChannelLeftBridge");
 }
 
-/* ---- the operations ------------------------------------------------------------------------- */
+/* ---- the operations -------------------------------------------------------------------------- */
 
 static struct ex_bridge *need_bridge(struct ex_req *q)
 {

@@ -10,7 +10,7 @@
 
 #define PLACED_AT_ONCE 64
 
-/* ---- one call ------------------------------------------------------------------------------- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static const struct ex_plan *plan_draw(struct ex_model *m)
 {
@@ -128,7 +128,7 @@ int ex_model_place_call(struct ex_model *m, const struct ex_call *call, char *id
     return err;
 }
 
-/* ---- many calls ----------------------------------------------------------------------------- */
+/* ---- many calls ------------------------------------------------------------------------------ */
 
 static void settled(struct ex_model *m, void *unused)
 {
@@ -187,7 +187,7 @@ void ex_callers_check(struct ex_model *m)
         ex_later(m, &m->settle_timer, m->accounts.count == 0 ? 0 : EX_MS(m->cfg.settle_ms), settled, NULL);
 }
 
-/* ---- what a caller does --------------------------------------------------------------------- */
+/* ---- what a caller does ---------------------------------------------------------------------- */
 
 static bool digit_valid(char digit)
 {
@@ -353,7 +353,7 @@ void ex_caller_gone(struct ex_model *m, struct ex_channel *ch)
     ch->caller.own = NULL;
 }
 
-/* ---- by hand -------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 int ex_model_press(struct ex_model *m, const char *channel, const char *digits)
 {

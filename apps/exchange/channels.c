@@ -99,7 +99,7 @@ void ex_channel_free(struct ex_model *m, struct ex_channel *ch)
     ex_free(m, ch);
 }
 
-/* ---- as JSON, and plain events -------------------------------------------------------------- */
+/* ---- as JSON, and plain events --------------------------------------------------------------- */
 
 static void json_party(struct ex_text *t, const char *member, const char *name, const char *number)
 {
@@ -146,7 +146,7 @@ void ex_channel_set_state(struct ex_model *m, struct ex_channel *ch, enum ex_sta
     ex_caller_poke(m, ch);
 }
 
-/* ---- variables ------------------------------------------------------------------------------ */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 const char *ex_var_get(const struct ex_var *list, const char *name)
 {
@@ -242,7 +242,7 @@ static void rtp_stats(struct ex_model *m, struct ex_channel *ch)
         ex_channel_varset(m, ch, names[i], values[i]);
 }
 
-/* ---- Stasis --------------------------------------------------------------------------------- */
+/* ---- Stasis ---------------------------------------------------------------------------------- */
 
 void ex_json_args(struct ex_text *t, const char *args)
 {
@@ -327,7 +327,7 @@ void ex_channel_to_dialplan(struct ex_model *m, struct ex_channel *ch, const cha
     ex_later(m, &ch->after, EX_MS(m->cfg.after_ms), dialplan_ends, ch);
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void hangup_request(struct ex_model *m, struct ex_channel *ch, struct ex_cause cause)
 {

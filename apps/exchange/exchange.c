@@ -60,7 +60,7 @@ struct granted {
     char query[1024];
 };
 
-/* ---- what the model says -------------------------------------------------------------------- */
+/* ---- what the model says --------------------------------------------------------------------- */
 
 static void doom(struct exchange *ex, uint64_t conn)
 {
@@ -119,7 +119,7 @@ static void on_step(void *ctx, const char *channel, enum ex_step_kind kind, cons
     report(ex, EXCHANGE_STEP, &step, sizeof step);
 }
 
-/* ---- time ----------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void clock_tell(struct exchange *ex)
 {
@@ -168,7 +168,7 @@ static void settle(struct exchange *ex)
         done(ex);
 }
 
-/* ---- requests and connections --------------------------------------------------------------- */
+/* ---- requests and connections ---------------------------------------------------------------- */
 
 static struct ex_request request_of(const struct tdm_http_request *r)
 {
@@ -253,7 +253,7 @@ static void on_upgrade(struct exchange *ex, const struct tdm_http_request *r)
         tdm_log_error("exchange.accept", "err=%s", tdm_errname(TDM_ENOMEM));
 }
 
-/* ---- by hand -------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 static const char *word(const char *text)
 {
@@ -285,7 +285,7 @@ static void on_hand(struct exchange *ex, uint32_t type, const struct order *o)
                      TDM_LOG_TEXT(channel, strlen(channel)));
 }
 
-/* ---- the actor ------------------------------------------------------------------------------ */
+/* ---- the actor ------------------------------------------------------------------------------- */
 
 static int room_init(tdm_self *self, void *state, const struct tdm_start *start)
 {
@@ -366,7 +366,7 @@ static const struct tdm_behaviour room = {
     .handle = room_handle,
 };
 
-/* ---- start and stop ------------------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 static int room_spawn(struct exchange *ex)
 {
@@ -450,8 +450,7 @@ tdm_pid exchange_pid(const struct exchange *ex)
     return ex->pid;
 }
 
-/* ---- messages to it
- * ---------------------------------------------------------------------------------------- */
+/* ---- messages to it -------------------------------------------------------------------------- */
 
 static int order_send(struct exchange *ex, uint32_t type, const struct order *o)
 {

@@ -62,7 +62,7 @@ int exchange_hang_up(struct exchange *ex, const char *channel);
  * have passed) EXCHANGE_DONE is sent. */
 int exchange_finish(struct exchange *ex);
 
-/* ---- the result ----------------------------------------------------------------------------- */
+/* ---- the result ------------------------------------------------------------------------------ */
 
 /* One JSON object without a newline. Keys that rest on receipts are null when there were none. Returns
  * the length needed, like snprintf. */

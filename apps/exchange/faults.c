@@ -40,7 +40,7 @@ bool ex_faults_in_use(struct ex_model *m)
     return every(++m->faults.ids, m->cfg.faults.in_use_every);
 }
 
-/* ---- resets --------------------------------------------------------------------------------- */
+/* ---- resets ---------------------------------------------------------------------------------- */
 
 static void reset(struct ex_model *m, uint64_t conn)
 {
@@ -80,7 +80,7 @@ void ex_faults_start(struct ex_model *m)
         ex_later(m, &m->faults.drop_timer, EX_MS(m->cfg.faults.drop_every_ms), reset_all, NULL);
 }
 
-/* ---- out ------------------------------------------------------------------------------------ */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 static void wire(struct ex_model *m, uint64_t conn, const char *text, size_t bytes)
 {
@@ -119,7 +119,7 @@ static void spoil(struct ex_model *m, uint64_t conn, const char *text, size_t by
     }
 }
 
-/* ---- holding back --------------------------------------------------------------------------- */
+/* ---- holding back ---------------------------------------------------------------------------- */
 
 static void held_release(struct ex_model *m)
 {
@@ -206,7 +206,7 @@ void ex_faults_send(struct ex_model *m, uint64_t conn, uint64_t about, const cha
         ex_later(m, &m->faults.late_timer, EX_MS(m->cfg.faults.delay_ms), late_due, NULL);
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void ex_faults_forget(struct ex_model *m, uint64_t conn)
 {

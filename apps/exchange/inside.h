@@ -35,7 +35,7 @@ struct ex_lane;
 struct ex_playback;
 struct ex_script;
 
-/* ---- where an answer goes ------------------------------------------------------------------- */
+/* ---- where an answer goes -------------------------------------------------------------------- */
 
 enum ex_way { EX_NOBODY, EX_HTTP, EX_WS };
 
@@ -44,7 +44,7 @@ struct ex_reply {
     uint64_t conn;
 };
 
-/* ---- connections and applications ----------------------------------------------------------- */
+/* ---- connections and applications ------------------------------------------------------------ */
 
 struct ex_frame {
     struct ex_frame *next;
@@ -90,7 +90,7 @@ struct ex_app {
     struct ex_name *allowed, *disallowed; /* event types */
 };
 
-/* ---- channels ------------------------------------------------------------------------------- */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 enum ex_verb { EX_PLAY, EX_ANSWER, EX_SET_VAR, EX_MOVE, EX_CONTINUE, EX_JOIN, EX_LEAVE };
 
@@ -185,7 +185,7 @@ struct ex_bridge {
     struct ex_channel *first; /* its members, newest first */
 };
 
-/* ---- scripts -------------------------------------------------------------------------------- */
+/* ---- scripts --------------------------------------------------------------------------------- */
 
 enum ex_act {
     EX_ACT_WAIT,
@@ -216,7 +216,7 @@ struct ex_plan {
     uint32_t weight;
 };
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* What one call sent, against what the client says about it. Stays until both agree. */
 struct ex_account {
@@ -273,7 +273,7 @@ struct ex_model {
     struct exchange_counters counters;
 };
 
-/* ---- model.c -------------------------------------------------------------------------------- */
+/* ---- model.c --------------------------------------------------------------------------------- */
 
 void *ex_alloc(struct ex_model *m, size_t bytes); /* zeroed; NULL */
 void ex_free(struct ex_model *m, void *p);
@@ -296,7 +296,7 @@ struct ex_frame *ex_frames_take(struct ex_frames *list);
 struct ex_frame *ex_frame_new(struct ex_model *m, uint64_t conn, uint64_t about, const char *text,
                               size_t bytes);
 
-/* ---- applications.c ------------------------------------------------------------------------- */
+/* ---- applications.c -------------------------------------------------------------------------- */
 
 struct ex_app *ex_app_find(struct ex_model *m, const char *name);
 struct ex_conn *ex_conn_find(struct ex_model *m, uint64_t id);
@@ -308,7 +308,7 @@ bool ex_app_unsubscribe(struct ex_model *m, struct ex_app *app, const char *uri)
 void ex_json_app(struct ex_model *m, struct ex_text *t, const char *name, const struct ex_app *app);
 void ex_apps_free(struct ex_model *m);
 
-/* ---- events.c ------------------------------------------------------------------------------- */
+/* ---- events.c -------------------------------------------------------------------------------- */
 
 /* Start an event; add its members to the text that is returned; then send it by one of the others. */
 struct ex_text *ex_event(struct ex_model *m, const char *type);
@@ -322,7 +322,7 @@ void ex_events_hold(struct ex_model *m);
 void ex_events_release(struct ex_model *m);
 void ex_step(struct ex_model *m, const char *channel, enum ex_step_kind kind, const char *text);
 
-/* ---- faults.c: the last stage before the wire ----------------------------------------------- */
+/* ---- faults.c: the last stage before the wire ------------------------------------------------ */
 
 void ex_faults_start(struct ex_model *m);
 void ex_faults_send(struct ex_model *m, uint64_t conn, uint64_t about, const char *text, size_t bytes);
@@ -332,7 +332,7 @@ bool ex_faults_in_use(struct ex_model *m);
 void ex_faults_forget(struct ex_model *m, uint64_t conn); /* the connection is gone */
 void ex_faults_free(struct ex_model *m);
 
-/* ---- channels.c ----------------------------------------------------------------------------- */
+/* ---- channels.c ------------------------------------------------------------------------------ */
 
 struct ex_channel *ex_channel_new(struct ex_model *m, const char *id, const char *name);
 struct ex_channel *ex_channel_find(struct ex_model *m, const char *id);
@@ -360,7 +360,7 @@ void ex_channel_end(struct ex_model *m, struct ex_channel *ch, struct ex_cause c
 void ex_channel_destroyed(struct ex_model *m, struct ex_channel *ch, int cause, int tech_cause);
 void ex_channel_free(struct ex_model *m, struct ex_channel *ch); /* without a word */
 
-/* ---- lane.c, playbacks.c -------------------------------------------------------------------- */
+/* ---- lane.c, playbacks.c --------------------------------------------------------------------- */
 
 /* Takes a, b as copies. Queues, then carries out what can be. The lane's channel may be gone on return.
  * TDM_ENOMEM: nothing was queued. */
@@ -381,8 +381,7 @@ void ex_playback_stop(struct ex_model *m, struct ex_playback *p);
 void ex_playback_free(struct ex_model *m, struct ex_playback *p);  /* without a word */
 uint64_t ex_media_ns(const struct ex_model *m, const char *media); /* TDM_FOREVER: never ends */
 
-/* ---- bridges.c, originate.c, callers.c, script.c, receipts.c
- * ------------------------------------------------ */
+/* ---- bridges.c, originate.c, callers.c, script.c, receipts.c --------------------------------- */
 
 void ex_json_bridge(struct ex_text *t, const char *name, const struct ex_bridge *br);
 struct ex_bridge *ex_bridge_find(struct ex_model *m, const char *id);
@@ -409,7 +408,7 @@ void ex_receipt(struct ex_model *m, const struct ex_json *json, size_t id);
 void ex_accounts_close(struct ex_model *m); /* what has not been told by now is lost */
 void ex_accounts_free(struct ex_model *m);
 
-/* ---- requests.c, params.c, rest_ws.c -------------------------------------------------------- */
+/* ---- requests.c, params.c, rest_ws.c --------------------------------------------------------- */
 
 #define EX_SEGMENTS 8
 
@@ -473,7 +472,7 @@ extern const struct ex_operation {
     ex_handler *handler; /* NULL: 501 */
 } ex_operations[];
 
-/* ---- the operations, in ops_*.c ------------------------------------------------------------- */
+/* ---- the operations, in ops_*.c -------------------------------------------------------------- */
 
 ex_handler ex_op_app_list, ex_op_app_get, ex_op_app_subscribe, ex_op_app_unsubscribe, ex_op_app_filter;
 ex_handler ex_op_info, ex_op_ping, ex_op_global_get, ex_op_global_set, ex_op_user_event;

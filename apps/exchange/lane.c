@@ -44,7 +44,7 @@ int ex_lane_add(struct ex_model *m, struct ex_lane *lane, enum ex_verb verb, str
     return TDM_OK;
 }
 
-/* ---- the deeds ------------------------------------------------------------------------------ */
+/* ---- the deeds ------------------------------------------------------------------------------- */
 
 static void do_move(struct ex_model *m, struct ex_channel *ch, const struct ex_command *c)
 {
@@ -146,7 +146,7 @@ void ex_lane_run(struct ex_model *m, struct ex_lane *lane)
     lane->running = false;
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* What a request gets that waited when the caller hung up. Source: asterisk-observed.md 3. */
 static void command_drop(struct ex_model *m, const struct ex_command *c)

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* ---- memory --------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* The size goes in front: env->free wants to be told it again. */
 union head {
@@ -72,7 +72,7 @@ void *ex_scratch(struct ex_model *m, size_t bytes)
     return b->bytes + b->used - bytes;
 }
 
-/* ---- choices, names, times ------------------------------------------------------------------ */
+/* ---- choices, names, times ------------------------------------------------------------------- */
 
 uint64_t ex_random(struct ex_model *m, uint64_t below)
 {
@@ -122,7 +122,7 @@ void ex_cancel(struct ex_model *m, struct ex_timer *t)
     ex_agenda_cancel(&m->agenda, t);
 }
 
-/* ---- small lists ---------------------------------------------------------------------------- */
+/* ---- small lists ----------------------------------------------------------------------------- */
 
 struct ex_name *ex_name_add(struct ex_model *m, struct ex_name **list, const char *text)
 {
@@ -190,7 +190,7 @@ struct ex_frame *ex_frames_take(struct ex_frames *list)
     return f;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void cfg_defaults(struct exchange_cfg *cfg)
 {
@@ -356,7 +356,7 @@ void ex_model_free(struct ex_model *m)
     m->env->free(m->env, m, sizeof *m);
 }
 
-/* ---- time ----------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 void ex_model_clock(struct ex_model *m, uint64_t now_ns, uint64_t wall_ns)
 {

@@ -47,7 +47,7 @@ void ex_model_tick(struct ex_model *m);
 /* When to tick next; TDM_FOREVER. */
 uint64_t ex_model_next(const struct ex_model *m);
 
-/* ---- REST over HTTP, and the event connections ---------------------------------------------- */
+/* ---- REST over HTTP, and the event connections ----------------------------------------------- */
 
 struct ex_request {
     uint64_t conn;                            /* given back to respond() */
@@ -66,7 +66,7 @@ int ex_model_ws_open(struct ex_model *m, uint64_t conn, const char *query, const
 void ex_model_ws_text(struct ex_model *m, uint64_t conn, const char *text, size_t bytes);
 void ex_model_ws_closed(struct ex_model *m, uint64_t conn);
 
-/* ---- the telephones ------------------------------------------------------------------------- */
+/* ---- the telephones -------------------------------------------------------------------------- */
 
 struct ex_call {
     const char *exten;  /* NULL: one of the plans */

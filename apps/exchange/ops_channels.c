@@ -51,7 +51,7 @@ void ex_op_channel_get(struct ex_req *q)
     ex_json_channel(q->body, NULL, ch);
 }
 
-/* ---- the end, and elsewhere ----------------------------------------------------------------- */
+/* ---- the end, and elsewhere ------------------------------------------------------------------ */
 
 /* The Q.850 cause for `reason`, or -1. Source: ari.md 12.3. */
 static int reason_cause(const char *reason)
@@ -138,7 +138,7 @@ void ex_op_move(struct ex_req *q)
     queue(q, ch, EX_MOVE, app, args == NULL ? "" : args);
 }
 
-/* ---- answered and done in its turn ---------------------------------------------------------- */
+/* ---- answered and done in its turn ----------------------------------------------------------- */
 
 /* Queue something whose answer waits for the deed. */
 static void wait_turn(struct ex_req *q, struct ex_channel *ch, enum ex_verb verb, const char *a,
@@ -189,7 +189,7 @@ void ex_op_dtmf(struct ex_req *q)
     ex_no_content(q);
 }
 
-/* ---- play ----------------------------------------------------------------------------------- */
+/* ---- play ------------------------------------------------------------------------------------ */
 
 struct media {
     struct ex_model *m;
@@ -262,7 +262,7 @@ void ex_op_play(struct ex_req *q)
         ex_play(q, &ch->lane, q->id[1]);
 }
 
-/* ---- variables ------------------------------------------------------------------------------ */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 /* Value of a variable or function; NULL when unset. */
 static const char *variable_value(const struct ex_model *m, const struct ex_channel *ch, const char *name)

@@ -31,7 +31,7 @@ void ex_op_app_get(struct ex_req *q)
     ex_json_app(q->m, q->body, NULL, app);
 }
 
-/* ---- subscriptions -------------------------------------------------------------------------- */
+/* ---- subscriptions --------------------------------------------------------------------------- */
 
 struct sources {
     struct ex_req *q;
@@ -140,7 +140,7 @@ void ex_op_app_filter(struct ex_req *q)
     ex_json_app(q->m, q->body, NULL, app);
 }
 
-/* ---- the server ----------------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------------------ */
 
 struct blocks {
     bool build, system, config, status, any;
@@ -242,7 +242,7 @@ void ex_op_global_set(struct ex_req *q)
     ex_no_content(q);
 }
 
-/* ---- user events ---------------------------------------------------------------------------- */
+/* ---- user events ----------------------------------------------------------------------------- */
 
 struct user_event {
     struct ex_req *q;

@@ -106,8 +106,7 @@ static void dial_begin(struct ex_model *m, struct ex_channel *ch, int timeout_s)
                  dial_too_long, ch);
 }
 
-/* ---- making the channel
- * ------------------------------------------------------------------------------------ */
+/* ---- making the channel ---------------------------------------------------------------------- */
 
 /* "Name" <number>, or a number alone. */
 static int caller_id_set(struct ex_model *m, struct ex_channel *ch, const char *text)

@@ -212,7 +212,7 @@ void ex_playback_stop(struct ex_model *m, struct ex_playback *p)
     ex_playback_over(m, p, "done", true);
 }
 
-/* ---- the operations ------------------------------------------------------------------------- */
+/* ---- the operations -------------------------------------------------------------------------- */
 
 static struct ex_playback *need_playback(struct ex_req *q)
 {

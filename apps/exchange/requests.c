@@ -118,7 +118,7 @@ const struct ex_operation ex_operations[] = {
     { NULL, NULL, NULL, NULL },
 };
 
-/* ---- answers -------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 const char *ex_reason_phrase(int status)
 {
@@ -198,7 +198,7 @@ void ex_answer(struct ex_model *m, struct ex_reply reply, int status, const char
     ex_reply_send(m, reply, status, NULL, n > 0 ? "application/json" : NULL, n > 0 ? body : NULL, (size_t)n);
 }
 
-/* ---- finding the operation ------------------------------------------------------------------ */
+/* ---- finding the operation ------------------------------------------------------------------- */
 
 /* Does the operation's path fit? The segments at its {} are then in q->id. */
 static bool path_fits(struct ex_req *q, const char *path)
@@ -252,7 +252,7 @@ static bool path_split(struct ex_req *q, const char *path)
     return true;
 }
 
-/* ---- the body ------------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 static bool body_json(struct ex_req *q, const char *body, size_t bytes)
 {
@@ -290,7 +290,7 @@ static bool body_read(struct ex_req *q, const char *type, const char *body, size
     return true;
 }
 
-/* ---- the way -------------------------------------------------------------------------------- */
+/* ---- the way --------------------------------------------------------------------------------- */
 
 static bool method_writes(const char *method)
 {
@@ -387,7 +387,7 @@ void ex_request_run(struct ex_model *m, struct ex_reply reply, bool writer, cons
     ex_events_release(m);
 }
 
-/* ---- over HTTP ------------------------------------------------------------------------------ */
+/* ---- over HTTP ------------------------------------------------------------------------------- */
 
 static int base64_value(char c)
 {

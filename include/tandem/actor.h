@@ -20,7 +20,7 @@ struct tdm_env;
 struct tdm_self;
 typedef struct tdm_self tdm_self;
 
-/* ---- why an actor ended --------------------------------------------------------------- */
+/* ---- why an actor ended ---------------------------------------------------------------------- */
 
 enum tdm_exit_kind {
     TDM_EXIT_NORMAL,   /* it finished by itself */
@@ -57,7 +57,7 @@ struct tdm_failure {
     struct tdm_reason reason;
 };
 
-/* ---- behaviours ------------------------------------------------------------------------ */
+/* ---- behaviours ------------------------------------------------------------------------------ */
 
 /* What an actor learns when it starts. Valid during init only; copy what you keep. */
 struct tdm_start {
@@ -132,7 +132,7 @@ struct tdm_spawn_cfg {
  * Source:  erlang:spawn_opt/2. */
 int tdm_spawn(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *ret);
 
-/* ---- messages -------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* Put `msg` in the mailbox of `to`.
  * Owns:    on TDM_OK the runtime owns `msg`; on any error the caller still does.
@@ -162,7 +162,7 @@ int tdm_reply(struct tdm_runtime *rt, const struct tdm_msg *request, struct tdm_
 /* The same when only the requester and ref were kept. */
 int tdm_reply_to(struct tdm_runtime *rt, tdm_pid to, tdm_ref ref, struct tdm_msg *reply);
 
-/* ---- who am I -------------------------------------------------------------------------- */
+/* ---- who am I -------------------------------------------------------------------------------- */
 
 tdm_pid tdm_self_pid(const tdm_self *self);
 tdm_place tdm_self_place(const tdm_self *self);
@@ -173,7 +173,7 @@ uint64_t tdm_now_ns(const tdm_self *self);          /* monotonic */
 void tdm_self_tag(tdm_self *self, const char *tag); /* change the tag shown in logs */
 uint32_t tdm_self_mailbox_length(const tdm_self *self);
 
-/* ---- ends ------------------------------------------------------------------------------ */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 /* Say in words why the error that is about to be returned happened; returns `err`. */
 int tdm_fail(tdm_self *self, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -197,7 +197,7 @@ int tdm_kill(struct tdm_runtime *rt, tdm_pid to);
 
 bool tdm_alive(struct tdm_runtime *rt, tdm_pid pid);
 
-/* ---- links and monitors ---------------------------------------------------------------- */
+/* ---- links and monitors ---------------------------------------------------------------------- */
 
 /* One link at most between two actors, both ways. Linking to a dead actor acts as if it had ended
  * at once with `noproc`. After tdm_unlink returns no exit from that link can come any more, nor is
@@ -211,7 +211,7 @@ int tdm_unlink(tdm_self *self, tdm_pid to);
 tdm_ref tdm_monitor(tdm_self *self, tdm_pid to);
 void tdm_demonitor(tdm_self *self, tdm_ref monitor);
 
-/* ---- memory that ends with the actor ----------------------------------------------------- */
+/* ---- memory that ends with the actor --------------------------------------------------------- */
 
 /* Memory that belongs to this incarnation and is gone when it is, crash or not. Zeroed. NULL:
  * none left. tdm_free gives one piece back early. */

@@ -62,7 +62,7 @@ void tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms);
 /* No new calls from here on: each is treated as unknown. Running calls go on. Threads: any. */
 int tdm_ari_drain(struct tdm_runtime *rt, tdm_pid source);
 
-/* ---- how it is ----------------------------------------------------------------------------- */
+/* ---- how it is ------------------------------------------------------------------------------- */
 
 enum tdm_ari_phase {
     TDM_ARI_WAITING, /* until the next attempt */

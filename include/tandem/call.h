@@ -22,7 +22,7 @@
 struct tdm_call;
 typedef struct tdm_call tdm_call;
 
-/* ---- what is known of the call ----------------------------------------------------------- */
+/* ---- what is known of the call --------------------------------------------------------------- */
 
 tdm_self *tdm_call_self(tdm_call *call);
 const char *tdm_call_id(const tdm_call *call);         /* the switch's id of the call leg */
@@ -40,7 +40,7 @@ tdm_event *tdm_call_start_event(tdm_call *call);  /* the event that began it (a 
 const char *tdm_call_option(const tdm_call *call, const char *name); /* apps.<app>.options; NULL */
 const char *tdm_call_error(const tdm_call *call); /* words of the last failed verb, "" when none */
 
-/* ---- answer, hang up, hand back ----------------------------------------------------------- */
+/* ---- answer, hang up, hand back -------------------------------------------------------------- */
 
 /* Hangup causes by their Q.850 numbers. */
 enum tdm_cause {
@@ -74,7 +74,7 @@ tdm_ref tdm_hand_back_start(tdm_call *call, const char *context, const char *ext
 int tdm_move(tdm_call *call, const char *app, const char *args);
 tdm_ref tdm_move_start(tdm_call *call, const char *app, const char *args);
 
-/* ---- play ------------------------------------------------------------------------------- */
+/* ---- play ------------------------------------------------------------------------------------ */
 
 enum tdm_play_word { TDM_PLAY_FINISHED, TDM_PLAY_INTERRUPTED, TDM_PLAY_FAILED, TDM_PLAY_TIMEOUT };
 
@@ -95,7 +95,7 @@ int tdm_play(tdm_call *call, const char *media);
 int tdm_play_list(tdm_call *call, const tdm_play_opts *opts, char *digit);
 tdm_ref tdm_play_start(tdm_call *call, const tdm_play_opts *opts);
 
-/* ---- ask -------------------------------------------------------------------------------- */
+/* ---- ask ------------------------------------------------------------------------------------- */
 
 enum tdm_gather_word {
     TDM_GATHER_MATCH,   /* digits satisfy the question */
@@ -153,7 +153,7 @@ typedef struct tdm_menu_opts tdm_menu_opts;
 int tdm_menu(tdm_call *call, const tdm_menu_opts *opts);
 tdm_ref tdm_menu_start(tdm_call *call, const tdm_menu_opts *opts);
 
-/* ---- the rest --------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 /* Wait; TDM_OK, TDM_EHANGUP when the caller goes, TDM_ESTOP. Digits pressed meanwhile are kept for a
  * question with type_ahead. */
@@ -172,7 +172,7 @@ int tdm_note(tdm_call *call, const void *note, size_t bytes);
 int tdm_note_text(tdm_call *call, const char *text);
 const char *tdm_note_last(tdm_call *call, size_t *bytes); /* NULL when there is none; ends in NUL */
 
-/* ---- results in message form ------------------------------------------------------------- */
+/* ---- results in message form ----------------------------------------------------------------- */
 
 enum tdm_verb {
     TDM_VERB_ANSWER,

@@ -27,7 +27,7 @@ typedef struct tdm_event tdm_event;
  * Owns: the event goes with the message; take the message (tdm_msg_take) to keep it. */
 tdm_event *tdm_msg_event(struct tdm_msg *msg);
 
-/* ---- about the event --------------------------------------------------------------------- */
+/* ---- about the event ------------------------------------------------------------------------- */
 
 /* Its type in the words of the switch, "ChannelDtmfReceived"; "" when it says none. Never NULL. */
 const char *tdm_event_type(const tdm_event *ev);
@@ -41,7 +41,7 @@ const char *tdm_event_source(const tdm_event *ev);
 /* The whole JSON text, ended by a NUL that `bytes` (may be NULL) does not count. */
 const char *tdm_event_text(const tdm_event *ev, size_t *bytes);
 
-/* ---- single values ------------------------------------------------------------------------ */
+/* ---- single values --------------------------------------------------------------------------- */
 
 /* A string, unescaped, UTF-8, ended by NUL. The same path gives the same pointer again.
  * NULL: not there, not a string, or (with nothing else to tell it apart) out of memory. */

@@ -19,7 +19,7 @@ struct tdm_tls_cfg {
     const char *cert_file, *key_file; /* a client certificate, or the server's own */
 };
 
-/* ---- client ---------------------------------------------------------------------------- */
+/* ---- client ---------------------------------------------------------------------------------- */
 
 struct tdm_http_pool; /* connections to one peer, and the requests that wait for them */
 
@@ -70,7 +70,7 @@ struct tdm_http_reply {
 tdm_ref tdm_http_request(struct tdm_runtime *rt, struct tdm_http_pool *pool, tdm_pid to,
                          const struct tdm_http_req *req);
 
-/* ---- server ---------------------------------------------------------------------------- */
+/* ---- server ---------------------------------------------------------------------------------- */
 
 struct tdm_http_server;
 
@@ -118,7 +118,7 @@ struct tdm_http_request {
 int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const char *headers,
                      const char *content_type, const void *body, size_t body_bytes);
 
-/* ---- helpers --------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 /* Percent-encode everything but A-Z a-z 0-9 - . _ ~ (one path segment or query value). Returns the
  * length needed, like snprintf. */

@@ -14,7 +14,7 @@
 
 struct tdm_source; /* one configured switch */
 
-/* ---- the call half: all functions run in the actor of the call --------------------------- */
+/* ---- the call half: all functions run in the actor of the call ------------------------------- */
 
 struct tdm_play_request {
     const char *const *media; /* NULL at the end */
@@ -80,7 +80,7 @@ int tdm_call_own(tdm_call *call, const char *kind, const char *id);
 void tdm_call_let_go(tdm_call *call, const char *kind, const char *id);
 struct tdm_source *tdm_call_source_of(tdm_call *call);
 
-/* ---- the reader half: dispatch ------------------------------------------------------------ */
+/* ---- the reader half: dispatch --------------------------------------------------------------- */
 
 struct tdm_source_cfg {
     const char *name;
@@ -126,7 +126,7 @@ void tdm_source_each_call(struct tdm_source *src,
                           void (*fn)(void *ctx, const char *app, const char *id, tdm_place place), void *ctx);
 size_t tdm_source_calls(const struct tdm_source *src);
 
-/* ---- apps ----------------------------------------------------------------------------------- */
+/* ---- apps ------------------------------------------------------------------------------------ */
 
 /* Make an app known to the process. `options` of the configuration: name, value, ..., NULL; copied. */
 int tdm_app_add(const struct tdm_app *app, const char *const *options);

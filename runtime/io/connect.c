@@ -39,7 +39,7 @@ struct connect {
     char server_name[HOST_BYTES];
 };
 
-/* ---- names ------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static int literal(const char *host, uint16_t port, struct sockaddr_storage *out)
 {
@@ -135,7 +135,7 @@ void connect_join_all(struct loop *loop)
     }
 }
 
-/* ---- attempts ---------------------------------------------------------------------------- */
+/* ---- attempts -------------------------------------------------------------------------------- */
 
 static void attempt_over(struct loop *loop, struct loop_timer *timer);
 

@@ -116,7 +116,7 @@ int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const ch
     return TDM_OK;
 }
 
-/* ---- upgrade -------------------------------------------------------------------------------- */
+/* ---- upgrade --------------------------------------------------------------------------------- */
 
 void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
 {

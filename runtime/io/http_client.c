@@ -23,7 +23,7 @@ enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
 
 #define DEFAULT(value, otherwise) ((value) != 0 ? (value) : (otherwise))
 
-/* ---- lists --------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static void list_add(struct ask_list *l, struct ask *a)
 {
@@ -189,7 +189,7 @@ static void deadline_over(struct loop *loop, struct loop_timer *timer)
     http_pool_pump(pool);
 }
 
-/* ---- giving work to connections ---------------------------------------------------------------- */
+/* ---- giving work to connections -------------------------------------------------------------- */
 
 static void backoff_over(struct loop *loop, struct loop_timer *timer)
 {
@@ -268,7 +268,7 @@ static void run_ask(struct loop *loop, struct loop_cmd *cmd)
         http_pool_pump(pool);
 }
 
-/* ---- tdm_http_request, on any thread -------------------------------------------------------------- */
+/* ---- tdm_http_request, on any thread --------------------------------------------------------- */
 
 static bool is_word(const char *text, bool blanks)
 {
@@ -370,7 +370,7 @@ tdm_ref tdm_http_request(struct tdm_runtime *rt, struct tdm_http_pool *pool, tdm
     return ref;
 }
 
-/* ---- the pool's life ---------------------------------------------------------------------------- */
+/* ---- the pool's life ------------------------------------------------------------------------- */
 
 static void release_pool(struct tdm_http_pool *pool)
 {

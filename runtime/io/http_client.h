@@ -79,7 +79,7 @@ struct http_line {
     struct http_line *next_idle;
 };
 
-/* ---- http_line.c --------------------------------------------------------------------------- */
+/* ---- http_line.c ----------------------------------------------------------------------------- */
 
 int http_line_open(struct tdm_http_pool *pool);
 void http_line_send(struct http_line *line, struct ask *ask);

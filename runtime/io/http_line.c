@@ -69,7 +69,7 @@ static void become_idle(struct http_line *line)
     http_pool_pump(pool);
 }
 
-/* ---- the answer, as the parser goes over it ------------------------------------------------------ */
+/* ---- the answer, as the parser goes over it -------------------------------------------------- */
 
 static int on_message_begin(struct http_parser *p)
 {
@@ -121,7 +121,7 @@ static const struct http_parser_settings settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---- one exchange -------------------------------------------------------------------------------- */
+/* ---- one exchange ---------------------------------------------------------------------------- */
 
 void http_line_send(struct http_line *line, struct ask *a)
 {

@@ -27,7 +27,7 @@ static struct http_peer *of_parser(struct http_parser *p)
     return p->data;
 }
 
-/* ---- the end ------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void unlink_peer(struct http_peer *p)
 {
@@ -116,7 +116,7 @@ void http_peer_refuse(struct http_peer *p, int status)
     http_peer_end(p, TCP_LINGER);
 }
 
-/* ---- a request, as the parser goes over it ---------------------------------------------------- */
+/* ---- a request, as the parser goes over it --------------------------------------------------- */
 
 static int stop(struct http_peer *p, int status)
 {
@@ -188,7 +188,7 @@ static const struct http_parser_settings settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---- handing it to the owner ------------------------------------------------------------------ */
+/* ---- handing it to the owner ----------------------------------------------------------------- */
 
 static const char *pack(char **to, const char *text, size_t n)
 {

@@ -28,7 +28,7 @@ static void let_go(struct tdm_http_server *s)
     env->free(env, s, sizeof *s);
 }
 
-/* ---- accepting ----------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static void listen_again(struct loop *loop, struct loop_timer *timer)
 {
@@ -61,7 +61,7 @@ static void on_ready(struct loop *loop, struct loop_source *source, uint32_t eve
     }
 }
 
-/* ---- making and ending ------------------------------------------------------------------------ */
+/* ---- making and ending ----------------------------------------------------------------------- */
 
 struct listen_cmd {
     struct loop_cmd cmd;

@@ -102,7 +102,7 @@ void loop_stop(struct loop *loop)
     loop->thread = NULL;
 }
 
-/* ---- the inbox --------------------------------------------------------------------------- */
+/* ---- the inbox ------------------------------------------------------------------------------- */
 
 void *loop_cmd_new(struct loop *loop, void (*run)(struct loop *, struct loop_cmd *), size_t bytes)
 {
@@ -153,7 +153,7 @@ static void run_inbox(struct loop *loop)
     }
 }
 
-/* ---- a round ----------------------------------------------------------------------------- */
+/* ---- a round --------------------------------------------------------------------------------- */
 
 static void fire_timers(struct loop *loop)
 {
@@ -214,7 +214,7 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *t)
     timers_remove(&loop->timers, t);
 }
 
-/* ---- the end ----------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void loop_free(struct loop *loop)
 {

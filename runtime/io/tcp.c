@@ -23,7 +23,7 @@ static struct tcp *of_timer(struct loop_timer *timer)
     return (struct tcp *)((char *)timer - offsetof(struct tcp, timer));
 }
 
-/* ---- birth ------------------------------------------------------------------------------- */
+/* ---- birth ----------------------------------------------------------------------------------- */
 
 struct tcp *tcp_new(struct loop *loop, const struct tcp_ops *ops, void *owner)
 {
@@ -105,7 +105,7 @@ void tcp_dirty(struct tcp *t)
     t->loop->dirty = t;
 }
 
-/* ---- the end ----------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* Off the wire and onto the dead list. The owner's memory stays until tcp_bury(). */
 static void die(struct tcp *t)
@@ -199,7 +199,7 @@ void tcp_end(struct tcp *t, enum tcp_how how)
     tcp_dirty(t); /* the flush at the end of the round takes it from here */
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Hand buf[0..n), which begins with the kept bytes, to the owner; keep what it leaves. */
 static bool offer(struct tcp *t, char *buf, size_t n)
@@ -356,7 +356,7 @@ void tcp_pause(struct tcp *t, bool pause)
         tcp_dirty(t);
 }
 
-/* ---- events ------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void tcp_ready(struct loop *loop, struct loop_source *s, uint32_t events)
 {

@@ -103,7 +103,7 @@ void tcp_end(struct tcp *t, enum tcp_how how);
 /* The connection failed: tell the owner closed(err). For tcp.c, connect.c and tls errors. */
 void tcp_fail(struct tcp *t, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* ---- for connect.c and loop.c -------------------------------------------------------------- */
+/* ---- for connect.c and loop.c ---------------------------------------------------------------- */
 
 struct tcp *tcp_new(struct loop *loop, const struct tcp_ops *ops, void *owner);
 int tcp_use_tls(struct tcp *t, struct tls *session); /* NULL session, or no buffer: TDM_ENOMEM */
@@ -114,7 +114,7 @@ void tcp_flush_dirty(struct loop *loop);
 void tcp_bury(struct loop *loop);
 void tcp_end_all(struct loop *loop);
 
-/* ---- tcp_write.c, for tcp.c ---------------------------------------------------------------- */
+/* ---- tcp_write.c, for tcp.c ------------------------------------------------------------------ */
 
 bool tcp_flush(struct tcp *t); /* write what the socket takes; false: the connection died of it */
 int tcp_send_encrypted(struct tcp *t, struct out *cause); /* queue what TLS has to say; cause NULL: itself */

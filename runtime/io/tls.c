@@ -31,7 +31,7 @@ struct tls {
     char why[128];
 };
 
-/* ---- keys and trust ------------------------------------------------------------------------ */
+/* ---- keys and trust -------------------------------------------------------------------------- */
 
 static int refuse(char *why, size_t bytes, const char *what, const char *file)
 {
@@ -112,7 +112,7 @@ void tls_ctx_unref(struct tls_ctx *ctx)
     ctx->env->free(ctx->env, ctx, sizeof *ctx);
 }
 
-/* ---- a session ------------------------------------------------------------------------------ */
+/* ---- a session ------------------------------------------------------------------------------- */
 
 static struct tls *session_new(struct tls_ctx *ctx)
 {

@@ -11,7 +11,7 @@
 #include "io/ws_conn.h"
 #include "runtime.h"
 
-/* ---- connect ------------------------------------------------------------------------------- */
+/* ---- connect --------------------------------------------------------------------------------- */
 
 struct connect_cmd {
     struct loop_cmd cmd;
@@ -85,7 +85,7 @@ fail:
     return err;
 }
 
-/* ---- accept -------------------------------------------------------------------------------- */
+/* ---- accept ---------------------------------------------------------------------------------- */
 
 struct accept_cmd {
     struct loop_cmd cmd;
@@ -131,7 +131,7 @@ int tdm_ws_accept(struct tdm_runtime *rt, tdm_conn conn, const struct tdm_ws_acc
     return TDM_OK;
 }
 
-/* ---- send ---------------------------------------------------------------------------------- */
+/* ---- send ------------------------------------------------------------------------------------ */
 
 static struct ws *find(struct loop *loop, tdm_conn conn)
 {
@@ -211,7 +211,7 @@ int tdm_ws_send_raw(struct tdm_runtime *rt, tdm_conn conn, const void *bytes, si
     return send_bytes(rt, conn, bytes, n, true);
 }
 
-/* ---- close, abort, pause ------------------------------------------------------------------- */
+/* ---- close, abort, pause --------------------------------------------------------------------- */
 
 enum act { ACT_CLOSE, ACT_ABORT, ACT_PAUSE, ACT_GO_ON };
 

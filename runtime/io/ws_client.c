@@ -110,7 +110,7 @@ void ws_handshake_free(struct ws_handshake *h)
     env->free(env, h, sizeof *h);
 }
 
-/* ---- on the loop --------------------------------------------------------------------------- */
+/* ---- on the loop ----------------------------------------------------------------------------- */
 
 static void give_up(struct ws *w, int err, int http_status, const char *text)
 {

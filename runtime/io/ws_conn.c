@@ -66,7 +66,7 @@ void ws_free(struct ws *w)
     w->loop->env->free(w->loop->env, w, sizeof *w);
 }
 
-/* ---- tcp tells us -------------------------------------------------------------------------- */
+/* ---- tcp tells us ---------------------------------------------------------------------------- */
 
 static size_t on_data(struct tcp *t, char *p, size_t n)
 {
@@ -85,7 +85,7 @@ static void on_freed(struct tcp *t)
 
 static const struct tcp_ops ws_ops = { .data = on_data, .closed = on_closed, .freed = on_freed };
 
-/* ---- telling the owner --------------------------------------------------------------------- */
+/* ---- telling the owner ----------------------------------------------------------------------- */
 
 void ws_begin(struct ws *w, struct tcp *tcp)
 {

@@ -64,7 +64,7 @@ static void load(const char *path)
         fclose(file);
 }
 
-/* ---- the work: each returns what the compiler must not leave out ------------------------------ */
+/* ---- the work: each returns what the compiler must not leave out ----------------------------- */
 
 static size_t route(size_t i)
 {

@@ -23,7 +23,7 @@ static void count_down(void)
         bench_done();
 }
 
-/* ---- W1 ---------------------------------------------------------------------------------- */
+/* ---- W1 -------------------------------------------------------------------------------------- */
 
 static int brief_init(tdm_self *self, void *state, const struct tdm_start *start)
 {
@@ -82,7 +82,7 @@ static void spawn_many(const char *name, uint64_t n, uint64_t spawners)
     tdm_runtime_free(rt);
 }
 
-/* ---- W1 under a supervisor ----------------------------------------------------------------- */
+/* ---- W1 under a supervisor ------------------------------------------------------------------- */
 
 struct child_arg {
     uint64_t number;
@@ -181,7 +181,7 @@ void bench_w1(void)
     spawn_supervised("w1.spawn_supervised_registered", supervised, true);
 }
 
-/* ---- W2 ---------------------------------------------------------------------------------- */
+/* ---- W2 -------------------------------------------------------------------------------------- */
 
 static int idle_handle(tdm_self *self, void *state, struct tdm_msg *msg)
 {

@@ -6,7 +6,7 @@
 #include "bench.h"
 #include "tandem/timer.h"
 
-/* ---- set, then cancel ----------------------------------------------------------------------- */
+/* ---- set, then cancel ------------------------------------------------------------------------ */
 
 struct setter {
     tdm_ref *refs;
@@ -43,7 +43,7 @@ static const struct tdm_behaviour setter = {
     .name = "setter", .state_bytes = sizeof(struct setter), .init = setter_init, .handle = setter_handle
 };
 
-/* ---- lateness ------------------------------------------------------------------------------- */
+/* ---- lateness -------------------------------------------------------------------------------- */
 
 static _Atomic uint64_t waiting; /* for a last timer; relaxed: the last one only rings a bell */
 

@@ -21,7 +21,7 @@ struct world {
     _Atomic int replies;
 };
 
-/* ---- an actor that answers requests and counts replies ------------------------------------- */
+/* ---- an actor that answers requests and counts replies --------------------------------------- */
 
 static int init(tdm_self *self, void *state, const struct tdm_start *start)
 {
@@ -49,7 +49,7 @@ static const struct tdm_behaviour answerer = {
     .name = "answerer", .state_bytes = sizeof(struct world *), .init = init, .handle = handle
 };
 
-/* ---- the peer ------------------------------------------------------------------------------- */
+/* ---- the peer -------------------------------------------------------------------------------- */
 
 static void pause_ms(struct world *w, unsigned ms)
 {

@@ -59,7 +59,7 @@ struct ari_server {
     struct text *texts;
 };
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void put(int fd, const void *bytes, size_t n)
 {
@@ -110,7 +110,7 @@ static void put_answer(int fd, int status, const char *body)
     put(fd, body, bytes);
 }
 
-/* ---- HTTP ----------------------------------------------------------------------------------------- */
+/* ---- HTTP ------------------------------------------------------------------------------------ */
 
 static const struct answer *answer_for(const struct ari_server *s, const char *method, const char *target)
 {
@@ -221,7 +221,7 @@ static bool take_request(struct ari_server *s, struct peer *p)
     return true;
 }
 
-/* ---- frames ----------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static void take_text(struct ari_server *s, const char *at, size_t bytes)
 {
@@ -266,7 +266,7 @@ static bool take_frame(struct ari_server *s, struct peer *p)
     return true;
 }
 
-/* ---- the thread ---------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void peer_close(struct ari_server *s, struct peer *p)
 {
@@ -346,8 +346,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* ---- for tests
- * --------------------------------------------------------------------------------------------- */
+/* ---- for tests ------------------------------------------------------------------------------- */
 
 struct ari_server *ari_server_new(void)
 {

@@ -8,7 +8,7 @@
 
 struct fake *fake;
 
-/* ---- the diary -------------------------------------------------------------------------------- */
+/* ---- the diary ------------------------------------------------------------------------------- */
 
 static pthread_mutex_t diary_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -47,7 +47,7 @@ void forget_notes(struct fake *f)
     f->diary[0] = '\0';
 }
 
-/* ---- the call half ------------------------------------------------------------------------------ */
+/* ---- the call half --------------------------------------------------------------------------- */
 
 struct mine {
     tdm_ref verb, verb_timer;
@@ -227,7 +227,7 @@ const struct tdm_source_ops fake_ops = { .kind = "fake",
                                          .event = fake_heard,
                                          .message = fake_message };
 
-/* ---- the reader's part ------------------------------------------------------------------------------ */
+/* ---- the reader's part ----------------------------------------------------------------------- */
 
 int fake_start(struct fake *f, const char *app, const char *id)
 {
@@ -275,7 +275,7 @@ void fake_pass(struct fake *f, uint64_t ms)
         f->env->park(f->env, &parker, until);
 }
 
-/* ---- stories ------------------------------------------------------------------------------------------- */
+/* ---- stories --------------------------------------------------------------------------------- */
 
 static const struct tdm_source_ops *ops_to_use;
 

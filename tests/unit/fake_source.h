@@ -42,7 +42,7 @@ void fake_add_app(const struct tdm_app *app);
 void fake_use_ops(const struct tdm_source_ops *ops); /* before fake_run(); NULL: all of them */
 extern const struct tdm_source_ops fake_ops;
 
-/* ---- the reader's part ---- */
+/* ---- the reader's part ----------------------------------------------------------------------- */
 int fake_start(struct fake *f, const char *app, const char *id);
 int fake_event(struct fake *f, const char *app, const char *kind, const char *id, const char *json);
 int fake_end(struct fake *f, const char *app, const char *id);
@@ -53,7 +53,7 @@ void fake_say(struct fake *f, const char *what); /* "play_started", "play_finish
 /* Let this much virtual time pass. */
 void fake_pass(struct fake *f, uint64_t ms);
 
-/* ---- the diary ---- */
+/* ---- the diary ------------------------------------------------------------------------------- */
 void note_down(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool noted(const struct fake *f, const char *text);
 int noted_times(const struct fake *f, const char *text);

@@ -8,7 +8,7 @@
 
 enum { PATIENCE_MS = 10000 };
 
-/* ---- the collecting actor --------------------------------------------------------------- */
+/* ---- the collecting actor -------------------------------------------------------------------- */
 
 struct collector {
     struct io_fixture *fixture;
@@ -71,6 +71,15 @@ static void end(struct io_fixture *f)
     pthread_mutex_destroy(&f->lock);
 }
 
+/* Criterion ignores what is found after a test; so the leak checker, where there is one, is asked inside it. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+static void expect_no_leaks(void)
+{
+    if (__lsan_do_recoverable_leak_check != NULL)
+        cr_assert(eq(int, __lsan_do_recoverable_leak_check(), 0), "memory was leaked");
+}
+
 void io_run_real(void (*story)(struct io_fixture *f))
 {
     struct io_fixture f = { .env = tdm_env_real() };
@@ -78,6 +87,7 @@ void io_run_real(void (*story)(struct io_fixture *f))
     begin(&f);
     story(&f);
     end(&f);
+    expect_no_leaks();
 }
 
 struct sim_run {
@@ -104,9 +114,10 @@ void io_run_sim(void (*story)(struct io_fixture *f), uint64_t seeds)
                   (unsigned long long)seed);
         tdm_env_sim_free(run.env);
     }
+    expect_no_leaks();
 }
 
-/* ---- messages --------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static struct tdm_msg *take(struct io_fixture *f, uint32_t type)
 {
@@ -166,7 +177,7 @@ void io_wait_ms(struct io_fixture *f, unsigned ms)
         f->env->park(f->env, &parker, until);
 }
 
-/* ---- HTTP ------------------------------------------------------------------------------- */
+/* ---- HTTP ------------------------------------------------------------------------------------ */
 
 struct tdm_http_server *io_server(struct io_fixture *f, const struct tdm_http_server_cfg *given)
 {
@@ -218,7 +229,7 @@ struct tdm_msg *io_reply(struct io_fixture *f, int err, int status)
     return msg;
 }
 
-/* ---- raw sockets -------------------------------------------------------------------------- */
+/* ---- raw sockets ----------------------------------------------------------------------------- */
 
 static struct sockaddr_in loopback(uint16_t port)
 {

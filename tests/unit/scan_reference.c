@@ -58,7 +58,7 @@ const char *scan_reference_path(void)
     return last_path;
 }
 
-/* ---- the tree's answers --------------------------------------------------------------------- */
+/* ---- the tree's answers ---------------------------------------------------------------------- */
 
 static const json_t *tree_step(const json_t *tree, const char *name)
 {
@@ -98,7 +98,7 @@ static enum json_kind kind_of(const json_t *value)
     return value == NULL ? JSON_SCAN_ABSENT : kinds[json_typeof(value)];
 }
 
-/* ---- slices --------------------------------------------------------------------------------- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 static bool same_string(const struct json_slice *slice, const json_t *value)
 {
@@ -166,7 +166,7 @@ static void walk_anyway(const char *text, size_t bytes)
         }
 }
 
-/* ---- events --------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static bool same_event_value(tdm_event *ev, const char *path, const json_t *value)
 {
@@ -211,7 +211,7 @@ static const char *check_event(const json_t *tree, const char *text, size_t byte
     return wrong;
 }
 
-/* ---- the ARI table -------------------------------------------------------------------------- */
+/* ---- the ARI table --------------------------------------------------------------------------- */
 
 /* Is (object, id) among the keys, and how many are before it? */
 static int key_index(const struct ari_frame *frame, enum ari_object object, const char *id, size_t bytes)

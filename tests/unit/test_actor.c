@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- messages ------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 WORLD_TEST(actor, messages_from_one_sender_arrive_in_order)
 {
@@ -26,7 +26,7 @@ WORLD_TEST(actor, a_send_to_the_dead_is_refused_and_the_message_stays_with_the_s
     check(w, !tdm_alive(w->rt, a));
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 WORLD_TEST(actor, terminate_runs_once_for_normal_shutdown_and_an_error_of_its_own)
 {
@@ -76,7 +76,7 @@ WORLD_TEST(actor, with_drain_the_mail_is_handled_first)
     check_eq(w, mark_at(w, "term", 0).reason.kind, TDM_EXIT_SHUTDOWN);
 }
 
-/* ---- links and monitors ------------------------------------------------------------------------------------------- */
+/* ---- links and monitors ---------------------------------------------------------------------- */
 
 WORLD_TEST(actor, a_link_carries_an_error_and_not_a_normal_end)
 {

@@ -27,7 +27,7 @@ static void begin(struct fake *f)
     fake_pass(f, 10);
 }
 
-/* ---- hello and reception ------------------------------------------------------------------------ */
+/* ---- hello and reception --------------------------------------------------------------------- */
 
 static void hello_story(struct fake *f)
 {
@@ -83,7 +83,7 @@ Test(reception, gives_up_politely_after_three_tries, .timeout = 60)
     ring(&tdm_app_reception, no_choice_story, SEEDS);
 }
 
-/* ---- crashy -------------------------------------------------------------------------------------- */
+/* ---- crashy ---------------------------------------------------------------------------------- */
 
 static const char *key;
 
@@ -142,7 +142,7 @@ Test(crashy, goes_on_after_a_division_by_zero, .timeout = 60)
 }
 #endif
 
-/* ---- the router ------------------------------------------------------------------------------------ */
+/* ---- the router ------------------------------------------------------------------------------ */
 
 static const struct router_route routes[] = {
     { "_1XX", "nobody" }, { "_X.", "nobody" }, { "100", "hello" }, { "_10[0-4]", "nobody" }

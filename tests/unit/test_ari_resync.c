@@ -12,7 +12,7 @@
 
 TestSuite(ari_resync, .timeout = 20);
 
-/* ---- synthetic events ---- */
+/* ---- synthetic events ------------------------------------------------------------------------ */
 
 static json_t *event(const char *type, const char *app, const char *id, const char *snapshot,
                      const char *mark)
@@ -74,7 +74,7 @@ Test(ari_resync, an_end_that_nobody_saw_names_the_channel_whatever_its_id)
     json_decref(tree);
 }
 
-/* ---- what the server says ---- */
+/* ---- what the server says -------------------------------------------------------------------- */
 
 #define CHANNEL(id, name, data)                                                                              \
     "{\"id\":\"" id "\",\"state\":\"Up\",\"dialplan\":{\"app_name\":\"" name "\",\"app_data\":\"" data "\"}" \

@@ -35,7 +35,7 @@ static void begin(struct fake *f)
     fake_check(f, fake_start(f, FAKE_APP, "c1") == TDM_OK, "the call starts");
 }
 
-/* ---- a whole call --------------------------------------------------------------------------------- */
+/* ---- a whole call ---------------------------------------------------------------------------- */
 
 static void hello(tdm_call *call)
 {
@@ -102,7 +102,7 @@ Test(call, when_the_function_returns_the_call_is_hung_up, .timeout = 60)
     run_desk(just_answer, just_return_story);
 }
 
-/* ---- the caller goes --------------------------------------------------------------------------------- */
+/* ---- the caller goes ------------------------------------------------------------------------- */
 
 static void caller_goes(tdm_call *call)
 {
@@ -189,7 +189,7 @@ Test(call, a_call_that_can_not_be_hung_up_is_left_to_the_source, .timeout = 60)
     run_desk(just_answer, never_ends_story);
 }
 
-/* ---- answers of the switch --------------------------------------------------------------------------- */
+/* ---- answers of the switch ------------------------------------------------------------------- */
 
 static void refused(tdm_call *call)
 {
@@ -313,7 +313,7 @@ Test(call, what_a_source_can_not_do_is_said_so, .timeout = 60)
     run_desk(unsupported, unsupported_story);
 }
 
-/* ---- playing ------------------------------------------------------------------------------------------ */
+/* ---- playing --------------------------------------------------------------------------------- */
 
 static tdm_play_opts play_opts;
 
@@ -459,7 +459,7 @@ Test(play, nothing_to_play_is_an_error, .timeout = 60)
     run_desk(plays, nothing_story);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static tdm_gather_opts first_question, second_question;
 
@@ -662,7 +662,7 @@ Test(menu, without_choices_it_is_an_error, .timeout = 60)
     run_desk(chooses, bad_menu_story);
 }
 
-/* ---- stop ---------------------------------------------------------------------------------------------- */
+/* ---- stop ------------------------------------------------------------------------------------ */
 
 static void is_stopped(tdm_call *call)
 {
@@ -703,7 +703,7 @@ Test(stop, where_it_can_not_be_handed_back_it_is_hung_up, .timeout = 60)
     fake_run(stop_story_hangup, SEEDS);
 }
 
-/* ---- memory that runs out ------------------------------------------------------------------------------ */
+/* ---- memory that runs out -------------------------------------------------------------------- */
 
 static void everything(tdm_call *call)
 {

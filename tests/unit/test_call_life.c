@@ -41,7 +41,7 @@ static const char *event_text(tdm_event *event)
     return n != NULL ? n : tdm_event_type(event);
 }
 
-/* ---- restart -------------------------------------------------------------------------------------- */
+/* ---- restart --------------------------------------------------------------------------------- */
 
 static void crashes_once(tdm_call *call)
 {
@@ -183,7 +183,7 @@ Test(restart, a_note_has_a_limit, .timeout = 60)
     run_desk(big_note, big_note_story);
 }
 
-/* ---- moves ------------------------------------------------------------------------------------------- */
+/* ---- moves ----------------------------------------------------------------------------------- */
 
 static void second_run(tdm_call *call)
 {
@@ -243,7 +243,7 @@ Test(move, an_app_of_another_process_is_the_switch_s_to_find, .timeout = 60)
     run_desk(moves_away, move_away_story);
 }
 
-/* ---- table apps ---------------------------------------------------------------------------------------- */
+/* ---- table apps ------------------------------------------------------------------------------ */
 
 struct board {
     tdm_ref answer, play, menu, hangup;
@@ -449,8 +449,7 @@ Test(table, a_call_moves_from_a_function_to_a_table, .timeout = 60)
     run_desk(to_board, to_board_story);
 }
 
-/* ---- events no verb used ---------------------------------------------------------------------------------
- */
+/* ---- events no verb used --------------------------------------------------------------------- */
 
 static void reads_late(tdm_call *call)
 {
@@ -487,8 +486,7 @@ Test(events, the_last_few_wait_for_an_app_that_asks_late, .timeout = 60)
     run_desk(reads_late, unread_story);
 }
 
-/* ---- the supervisor of the calls -------------------------------------------------------------------------
- */
+/* ---- the supervisor of the calls ------------------------------------------------------------- */
 
 static void waits(tdm_call *call)
 {

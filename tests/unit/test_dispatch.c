@@ -52,7 +52,7 @@ static void crash(tdm_call *call)
     tdm_exit(tdm_call_self(call), &reason);
 }
 
-/* ---- starts ----------------------------------------------------------------------------------------- */
+/* ---- starts ---------------------------------------------------------------------------------- */
 
 static void at_once_story(struct fake *f)
 {
@@ -144,7 +144,7 @@ Test(dispatch, when_the_supervisor_is_gone_a_start_fails_and_leaves_nothing, .ti
     run_desk(reads, shutting_story);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void again_story(struct fake *f)
 {
@@ -238,7 +238,7 @@ Test(dispatch, K3_a_call_that_ends_around_a_crash_leaves_nothing_behind, .timeou
     run_desk(crashes_on_event, end_while_down_story);
 }
 
-/* ---- bounds ------------------------------------------------------------------------------------------- */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 static void flood_story(struct fake *f)
 {
@@ -270,7 +270,7 @@ Test(dispatch, a_full_mailbox_refuses_events_and_never_the_end, .timeout = 60)
     run_desk(sleeps_through, flood_story);
 }
 
-/* ---- objects ------------------------------------------------------------------------------------------ */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static void owns(tdm_call *call)
 {
@@ -353,8 +353,7 @@ Test(objects, what_a_lost_incarnation_made_goes_with_the_call, .timeout = 60)
     run_desk(forgets_after_crash, swept_story);
 }
 
-/* ---- live calls -----------------------------------------------------------------------------------------
- */
+/* ---- live calls ------------------------------------------------------------------------------ */
 
 static void list_one(void *ctx, const char *app, const char *id, tdm_place place)
 {

@@ -221,7 +221,7 @@ Test(event, a_long_string_is_whole)
     free(json);
 }
 
-/* ---- as messages ------------------------------------------------------------------------------- */
+/* ---- as messages ----------------------------------------------------------------------------- */
 
 static struct tdm_msg *message(struct tdm_runtime *rt, uint32_t type)
 {
@@ -311,7 +311,7 @@ Test(event, other_messages_carry_no_event)
     tdm_runtime_free(rt);
 }
 
-/* ---- when memory runs out -------------------------------------------------------------------------- */
+/* ---- when memory runs out -------------------------------------------------------------------- */
 
 static _Thread_local bool no_memory;
 

@@ -278,7 +278,7 @@ Test(exchange_actor, a_port_that_is_taken_is_an_error)
     tdm_runtime_free(rt);
 }
 
-/* ---- in the deterministic environment ------------------------------------------------------- */
+/* ---- in the deterministic environment -------------------------------------------------------- */
 
 struct tale {
     struct story story;

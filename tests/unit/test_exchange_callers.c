@@ -155,7 +155,7 @@ Test(exchange_callers, the_extension_is_in_the_arguments_where_asked_for)
     fx_free(fx);
 }
 
-/* ---- receipts ------------------------------------------------------------------------------- */
+/* ---- receipts -------------------------------------------------------------------------------- */
 
 static void receipt(struct exchange_fixture *fx, const char *id, int delivered, int lost)
 {
@@ -207,7 +207,7 @@ Test(exchange_callers, what_no_receipt_tells_of_counts_as_lost)
     fx_free(fx);
 }
 
-/* ---- faults --------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 Test(exchange_callers, a_reset_after_so_many_events_loses_what_comes_until_the_client_is_back)
 {
@@ -338,7 +338,7 @@ Test(exchange_callers, endless_prompts_never_finish)
     fx_free(fx);
 }
 
-/* ---- without memory ------------------------------------------------------------------------- */
+/* ---- without memory -------------------------------------------------------------------------- */
 
 static void whole_story(struct exchange_fixture *fx)
 {

@@ -13,7 +13,7 @@
 
 TestSuite(exchange_requests, .timeout = 20);
 
-/* ---- statuses and words, as recorded in traces/rest_errors.jsonl ---------------------------- */
+/* ---- statuses and words, as recorded in traces/rest_errors.jsonl ----------------------------- */
 
 struct answer {
     char request[100], body[90];
@@ -164,7 +164,7 @@ Test(exchange_requests, an_upgrade_is_refused_without_app_or_with_foreign_protoc
     fx_free(fx);
 }
 
-/* ---- parameters ----------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 Test(exchange_requests, a_json_body_wins_over_the_query_and_bad_json_is_refused)
 {
@@ -220,7 +220,7 @@ Test(exchange_requests, ids_with_any_bytes_stay_json)
     fx_free(fx);
 }
 
-/* ---- apps and connections ------------------------------------------------------------------- */
+/* ---- apps and connections -------------------------------------------------------------------- */
 
 Test(exchange_requests, an_app_that_lost_its_connection_keeps_its_calls_and_loses_its_events)
 {
@@ -327,7 +327,7 @@ Test(exchange_requests, a_user_event_reaches_its_app_with_its_words)
     fx_free(fx);
 }
 
-/* ---- over the event connection -------------------------------------------------------------- */
+/* ---- over the event connection --------------------------------------------------------------- */
 
 Test(exchange_requests, a_request_over_the_event_connection_echoes_both_ids)
 {

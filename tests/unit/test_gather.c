@@ -58,7 +58,7 @@ static void answer_is(const struct q *q, enum tdm_gather_word word, const char *
     cr_assert(eq(str, (char *)q->g.result.digits, (char *)digits));
 }
 
-/* ---- the plain case --------------------------------------------------------------------------- */
+/* ---- the plain case -------------------------------------------------------------------------- */
 
 Test(gather, a_prompt_is_played_then_digits_up_to_the_terminator_are_the_answer, .timeout = 10)
 {
@@ -141,7 +141,7 @@ Test(gather, a_question_that_nothing_can_answer_is_refused, .timeout = 10)
     cr_assert(eq(int, gather_init(&g, &(struct tdm_gather_opts){ .max_digits = 65 }, 1), TDM_EINVAL));
 }
 
-/* ---- accepted inputs -------------------------------------------------------------------------- */
+/* ---- accepted inputs ------------------------------------------------------------------------- */
 
 static const char *const extensions[] = { "10", "100", "20", NULL };
 
@@ -179,7 +179,7 @@ Test(gather, digits_that_lead_nowhere_do_not_match_at_once, .timeout = 10)
     answer_is(&q, TDM_GATHER_NOMATCH, "3");
 }
 
-/* ---- tries ------------------------------------------------------------------------------------- */
+/* ---- tries ----------------------------------------------------------------------------------- */
 
 Test(gather, a_wrong_answer_is_told_so_and_asked_again, .timeout = 10)
 {
@@ -228,7 +228,7 @@ Test(gather, the_overall_time_ends_all_tries_and_stops_the_prompt, .timeout = 10
     answer_is(&q, TDM_GATHER_NOINPUT, "");
 }
 
-/* ---- what went wrong elsewhere ------------------------------------------------------------------- */
+/* ---- what went wrong elsewhere --------------------------------------------------------------- */
 
 Test(gather, adhearsion_260_what_is_pressed_after_the_answer_belongs_to_the_next_question, .timeout = 10)
 {
@@ -405,7 +405,7 @@ Test(gather, freeswitch_1550_too_few_digits_are_judged_at_the_terminator, .timeo
     answer_is(&q, TDM_GATHER_NOMATCH, "12");
 }
 
-/* ---- whatever comes ------------------------------------------------------------------------------- */
+/* ---- whatever comes -------------------------------------------------------------------------- */
 
 static uint32_t next_random(uint32_t *seed)
 {

@@ -44,7 +44,7 @@ static bool takes_text(const char *text)
     return takes(text, strlen(text));
 }
 
-/* ---- what is taken and what is not ---------------------------------------------------------- */
+/* ---- what is taken and what is not ----------------------------------------------------------- */
 
 Test(json_scan, numbers_are_taken_and_refused_as_by_jansson)
 {
@@ -321,7 +321,7 @@ Test(json_scan, strings_of_every_length_end_where_they_end)
             }
 }
 
-/* ---- what is found ---------------------------------------------------------------------------- */
+/* ---- what is found --------------------------------------------------------------------------- */
 
 static const char *const paths[] = { "type",
                                      "channel.id",
@@ -471,7 +471,7 @@ Test(json_scan, a_container_is_stepped_over_wherever_its_strings_and_slashes_fal
             }
 }
 
-/* ---- big and real ------------------------------------------------------------------------------- */
+/* ---- big and real ---------------------------------------------------------------------------- */
 
 Test(json_scan, an_event_of_a_mebibyte_is_read_like_any_other)
 {

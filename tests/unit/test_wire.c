@@ -58,7 +58,7 @@ static void expect_text(struct ari_text have, const char *want)
               (int)have.bytes, have.at, want);
 }
 
-/* ---- the table against Asterisk's own description ------------------------------------------------ */
+/* ---- the table against Asterisk's own description -------------------------------------------- */
 
 static json_t *described_events(void)
 {
@@ -224,7 +224,7 @@ Test(wire, every_described_id_becomes_a_key_of_its_kind)
     json_decref(events);
 }
 
-/* ---- kinds --------------------------------------------------------------------------------------- */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 Test(wire, starts_ends_answers_and_news_of_the_connection_are_told_apart)
 {
@@ -272,7 +272,7 @@ Test(wire, an_answer_has_the_id_of_its_request)
     cr_expect(eq(sz, scan("{\"type\":\"Dial\",\"request_id\":\"12\"}").request_id.bytes, 0));
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 Test(wire, keys_come_in_the_order_of_the_table_whatever_that_of_the_message)
 {
@@ -364,7 +364,7 @@ Test(wire, members_of_an_unexpected_kind_give_no_key)
     expect_text(scan("{\"type\":\"StasisEnd\",\"application\":[\"ivr\"]}").application, "");
 }
 
-/* ---- odd ids ------------------------------------------------------------------------------------- */
+/* ---- odd ids --------------------------------------------------------------------------------- */
 
 static void expect_id(const char *written, size_t written_bytes, const char *id, size_t id_bytes)
 {
@@ -454,7 +454,7 @@ Test(wire, a_scratch_buffer_that_is_too_small_costs_the_id_and_is_counted)
     }
 }
 
-/* ---- bad and big input ------------------------------------------------------------------------------ */
+/* ---- bad and big input ----------------------------------------------------------------------- */
 
 Test(wire, malformed_messages_are_refused_with_place_and_word)
 {

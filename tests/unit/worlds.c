@@ -17,7 +17,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-/* ---- checks --------------------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 static const char *name_of(const struct world *w, char *buf, size_t bytes)
 {
@@ -44,7 +44,7 @@ void world_check_eq(struct world *w, int64_t a, int64_t b, const char *text, con
                        name_of(w, name, sizeof name));
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* The environments carry no place for us, and one world runs at a time. */
 static struct world *world_now;
@@ -76,7 +76,7 @@ static void count_blocks(struct world *w, struct tdm_env *env)
     env->free = counted_free;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 struct run {
     struct world *w;
@@ -171,7 +171,7 @@ void world_run_sim(world_body *body, const struct world_opts *opts)
     check_leaks();
 }
 
-/* ---- marks ---------------------------------------------------------------------------------------------------------- */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
 void mark_all(struct world *w, const char *what, uint64_t n, tdm_pid pid, const struct tdm_reason *reason)
 {
@@ -302,7 +302,7 @@ void wait_actor_count(struct world *w, size_t n)
     }
 }
 
-/* ---- the worker ------------------------------------------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------------------ */
 
 struct call {
     deed *fn;
@@ -487,7 +487,7 @@ int send_number_place(struct world *w, tdm_place to, uint64_t n)
     return m == NULL ? TDM_ENOMEM : sent(w, m, tdm_send_place(w->rt, to, m));
 }
 
-/* ---- deeds ---------------------------------------------------------------------------------------------------------------- */
+/* ---- deeds ----------------------------------------------------------------------------------- */
 
 int do_nothing(tdm_self *self, void *arg)
 {

@@ -95,7 +95,7 @@ uint64_t world_run_seed(world_body *body, const struct world_opts *opts, uint64_
 void world_check(struct world *w, bool ok, const char *text, const char *file, int line);
 void world_check_eq(struct world *w, int64_t a, int64_t b, const char *text, const char *file, int line);
 
-/* ---- marks ------------------------------------------------------------------------------------------------ */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
 void mark(struct world *w, const char *what, uint64_t n);
 void mark_all(struct world *w, const char *what, uint64_t n, tdm_pid pid, const struct tdm_reason *reason);
@@ -118,7 +118,7 @@ void wait_end(struct world *w, tdm_pid pid);
 /* Until every spawned actor that is to end has: `n` are left. */
 void wait_actor_count(struct world *w, size_t n);
 
-/* ---- a worker that does what it is told --------------------------------------------------------------------- */
+/* ---- a worker that does what it is told ------------------------------------------------------ */
 
 /* Marks "init", "term" (with the reason), "got" for each MSG_NUMBER, "exit", "down", "timer", "reply", "failed", "stop";
  * n is the worker's number, but for "got", where it is the number sent. */
