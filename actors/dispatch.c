@@ -22,6 +22,7 @@
 #define QUIET_NS TDM_S(60)
 
 TDM_COUNTER(calls_started, "tandem_calls_started_total", "calls that got an actor");
+TDM_COUNTER(calls_live, "tandem_calls", "calls that have an actor now");
 TDM_COUNTER(calls_ended, "tandem_calls_ended_total", "calls whose key was freed");
 TDM_COUNTER(calls_refused, "tandem_calls_refused_total", "calls that could not be given an actor");
 TDM_COUNTER(starts_twice, "tandem_duplicate_starts_total", "start events for a call that was there already");
@@ -84,8 +85,10 @@ bool key_forget(struct tdm_source *src, struct table *table, const char *key, si
     if (table_remove(table, key, bytes, place) != TDM_OK)
         return false;
     atomic_store_explicit(&src->recent[h / 2 % DISPATCH_RECENT], h, memory_order_relaxed);
-    if (table == src->calls)
+    if (table == src->calls) {
         tdm_count(&calls_ended, 1);
+        tdm_count(&calls_live, -1);
+    }
     return true;
 }
 
@@ -189,6 +192,7 @@ static int claim(struct tdm_source *src, const struct key *k, const struct app_e
         return err;
     }
     tdm_count(&calls_started, 1);
+    tdm_count(&calls_live, 1);
     (void)table_replace(src->calls, k->text, k->bytes, DISPATCH_RESERVED,
                         place.id); /* unless the actor has done it */
     return TDM_OK;

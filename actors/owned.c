@@ -4,9 +4,11 @@
  *            call's place. The list in the actor's memory is only to find these keys again.
  * After a crash the list is gone while the keys still lead to the place, as they should; at the call's end
  *            they are then looked for in the whole table, which is slow and rare.
+ * Killed:    an actor that ends without a word leaves its keys behind. The watch sweeps them now and then.
  * Touched by the actor of the call; dispatch_call_lost() by the supervisor that gives it up. */
 #include <string.h>
 
+#include "actor.h"
 #include "dispatch.h"
 
 #define SWEEP 32u
@@ -75,37 +77,56 @@ void tdm_call_let_go(tdm_call *call, const char *kind, const char *id)
 }
 
 struct sweep {
-    uint64_t place;
+    struct tdm_runtime *rt;
+    uint64_t place; /* 0: any that is dead */
     size_t found;
-    struct key keys[SWEEP];
+    struct {
+        struct key key;
+        uint64_t place;
+    } keys[SWEEP];
 };
+
+static bool to_sweep(const struct sweep *s, uint64_t place)
+{
+    if (s->place != 0)
+        return place == s->place;
+    return place != DISPATCH_RESERVED && actor_of(s->rt, place) == NULL; /* between two lives is not dead */
+}
 
 static void sweep_one(void *ctx, const void *key, size_t bytes, uint64_t place)
 {
     struct sweep *s = ctx;
 
-    if (place != s->place || s->found == SWEEP || bytes > DISPATCH_KEY_MAX)
+    if (s->found == SWEEP || bytes > DISPATCH_KEY_MAX || !to_sweep(s, place))
         return;
-    s->keys[s->found].bytes = bytes;
-    memcpy(s->keys[s->found].text, key, bytes);
+    s->keys[s->found].place = place;
+    s->keys[s->found].key.bytes = bytes;
+    memcpy(s->keys[s->found].key.text, key, bytes);
     s->found++;
 }
 
-/* After a crash nobody knows any more what the lost incarnation owned: look through all of it. */
-static void sweep_objects(struct tdm_source *src, tdm_place place)
+/* Free the keys that lead to this place, or (0) to any that is dead. */
+static void sweep(struct tdm_source *src, struct table *table, uint64_t place)
 {
     struct sweep *s = src->env->alloc(src->env, sizeof *s);
 
     if (s == NULL)
         return; /* each goes when an event for it finds nobody */
+    s->rt = src->rt;
+    s->place = place;
     do {
-        s->place = place.id;
         s->found = 0;
-        table_each(src->objects, sweep_one, s);
+        table_each(table, sweep_one, s);
         for (size_t i = 0; i < s->found; i++)
-            (void)key_forget(src, src->objects, s->keys[i].text, s->keys[i].bytes, place.id);
+            (void)key_forget(src, table, s->keys[i].key.text, s->keys[i].key.bytes, s->keys[i].place);
     } while (s->found == SWEEP);
     src->env->free(src->env, s, sizeof *s);
+}
+
+void dispatch_sweep_dead(struct tdm_source *src)
+{
+    sweep(src, src->calls, 0);
+    sweep(src, src->objects, 0);
 }
 
 void dispatch_call_gone(tdm_call *call, tdm_place place)
@@ -118,7 +139,7 @@ void dispatch_call_gone(tdm_call *call, tdm_place place)
     for (struct owned *o = call->owned; o != NULL; o = o->next)
         (void)key_forget(src, src->objects, o->key, o->bytes, place.id);
     if (call->restarts > 0)
-        sweep_objects(src, place);
+        sweep(src, src->objects, place.id);
 }
 
 void dispatch_call_lost(const struct call_start *start, tdm_place place, const char *why)
@@ -129,7 +150,7 @@ void dispatch_call_lost(const struct call_start *start, tdm_place place, const c
     key_of_call(&k, start);
     dispatch_call_here(start, place);
     (void)key_forget(src, src->calls, k.text, k.bytes, place.id);
-    sweep_objects(src, place);
+    sweep(src, src->objects, place.id);
     tdm_count(&calls_given_up, 1);
     tdm_log_error("call.given_up", "source=%s app=%s id=%s why=%s", src->name,
                   TDM_LOG_TEXT(call_start_app(start), start->switch_app_bytes),

@@ -3,17 +3,20 @@
  * Idea:      when such a supervisor ends, its calls' actors end with it, while the calls live on in the
  *            switch. The watch monitors each; after a death it waits until all are there again, then
  *            ops->adopt() asks the switch which calls live.
+ * Sweeping:  once a minute it also frees the keys of actors that ended without being able to.
  * Touched by the watch's own actor. Source: supervision.md 14.5. */
 #include <string.h>
 
 #include "dispatch.h"
 #include "tandem/registry.h"
 
-#define AGAIN_NS TDM_MS(20)
+#define AGAIN_NS TDM_MS(20) /* is the supervisor back? */
+#define SWEEP_NS TDM_S(60)
 
 struct watch {
     struct tdm_source *src;
     tdm_ref *monitors; /* one for each nursery; 0: it is not there */
+    tdm_ref timer;     /* for the next look */
     bool lost;         /* one has ended since the switch was asked */
 };
 
@@ -35,14 +38,23 @@ static bool monitor_all(tdm_self *self, struct watch *w)
     return all;
 }
 
+static int look_again(tdm_self *self, struct watch *w, uint64_t delay_ns)
+{
+    if (w->timer != 0)
+        tdm_timer_cancel(self, w->timer);
+    w->timer = tdm_timer_start(self, delay_ns);
+    return w->timer != 0 ? TDM_OK : TDM_ENOMEM;
+}
+
 static int look(tdm_self *self, struct watch *w)
 {
     if (!monitor_all(self, w))
-        return tdm_timer_start(self, AGAIN_NS) != 0 ? TDM_OK : TDM_ENOMEM;
+        return look_again(self, w, AGAIN_NS);
+    dispatch_sweep_dead(w->src); /* before the switch is asked: what has no actor is not held */
     if (w->lost && w->src->cfg.ops->adopt != NULL)
         w->src->cfg.ops->adopt(w->src);
     w->lost = false;
-    return TDM_OK;
+    return look_again(self, w, SWEEP_NS);
 }
 
 static int watch_init(tdm_self *self, void *state, const struct tdm_start *start)
@@ -69,10 +81,8 @@ static int watch_handle(tdm_self *self, void *state, struct tdm_msg *msg)
         if (w->monitors[i] == msg->ref)
             w->monitors[i] = 0;
     }
-    if (w->lost)
-        return TDM_OK; /* the timer runs */
     w->lost = true;
-    return tdm_timer_start(self, AGAIN_NS) != 0 ? TDM_OK : TDM_ENOMEM;
+    return look_again(self, w, AGAIN_NS);
 }
 
 static const struct tdm_behaviour watching = {

@@ -502,7 +502,8 @@ static void killed_story(struct fake *f)
     tdm_kill(f->rt, tdm_whereis(f->rt, name, strlen(name)));
     fake_pass(f, 200);
     fake_check(f, noted_times(f, "adopt;") == 1, "the switch is asked once");
-    fake_check(f, fake_start(f, FAKE_APP, "c1") == TDM_OK, "the dead call's key is given up");
+    fake_check(f, tdm_source_calls(f->src) == 0, "and the dead call is not taken for a live one");
+    fake_check(f, fake_start(f, FAKE_APP, "c1") == TDM_OK);
     fake_pass(f, 10);
     fake_check(f, tdm_source_calls(f->src) == 1);
 }
@@ -510,4 +511,37 @@ static void killed_story(struct fake *f)
 Test(watch, after_the_supervisor_of_the_calls_was_lost_the_switch_is_asked_what_lives, .timeout = 60)
 {
     run_desk(waits, killed_story);
+}
+
+static void owns_something(tdm_call *call)
+{
+    note_down("own %d", tdm_call_own(call, "playback", "p1"));
+    tdm_pause(call, 1000000);
+}
+
+static void find_place(void *ctx, const char *app, const char *id, tdm_place place)
+{
+    (void)app;
+    (void)id;
+    *(tdm_place *)ctx = place;
+}
+
+static void swept_story(struct fake *f)
+{
+    tdm_place place = { 0 };
+
+    begin(f);
+    fake_pass(f, 10);
+    tdm_source_each_call(f->src, find_place, &place);
+    fake_end(f, FAKE_APP, "c1"); /* the place is not to be started again */
+    tdm_kill(f->rt, tdm_place_pid(f->rt, place));
+    fake_pass(f, 61000);
+    begin(f);
+    fake_pass(f, 10);
+    fake_check(f, noted_times(f, "own 0;") == 2, "the second call may own it");
+}
+
+Test(watch, what_a_killed_call_owned_comes_free, .timeout = 60)
+{
+    run_desk(owns_something, swept_story);
 }
