@@ -75,6 +75,9 @@ void dispatch_call_gone(tdm_call *call, tdm_place place);
 /* The call could not be given an actor, or not any more: free its keys, have the source see to the call. */
 void dispatch_call_lost(const struct call_start *start, tdm_place place, const char *why);
 
+/* Free the keys of actors that ended without a word (killed, or lost with their supervisor). Any thread. */
+void dispatch_sweep_dead(struct tdm_source *src);
+
 /* ---- source.c -------------------------------------------------------------------------------- */
 const struct tdm_source_ops *dispatch_ops(const struct tdm_source *src);
 /* Where the calls of an app are started now; {0}: nowhere. */
