@@ -23,12 +23,14 @@
 
 struct tdm_call_behaviour {
     size_t state_bytes; /* zeroed; from tdm_call_state() */
-    /* Returns as a behaviour's init and handle do: TDM_OK, TDM_STOP (the call is hung up), an error. */
+    /* Each returns as a behaviour's handle does: TDM_OK; TDM_STOP, the app is over and the call is hung
+     * up; an error, which ends the actor and has it restarted. Verbs in message form only. */
     int (*on_start)(tdm_call *call, void *state);
     int (*on_event)(tdm_call *call, void *state, tdm_event *event); /* every event routed to the call */
     int (*on_verb)(tdm_call *call, void *state, const struct tdm_verb_result *result);
     int (*on_message)(tdm_call *call, void *state, struct tdm_msg *msg); /* other messages */
-    void (*on_end)(tdm_call *call, void *state); /* the call has ended; verbs answer TDM_EHANGUP */
+    /* The call has ended or was handed back; the last callback, once, unless the actor crashes. */
+    void (*on_end)(tdm_call *call, void *state);
 };
 
 struct tdm_app {
@@ -51,8 +53,10 @@ struct tdm_app {
         .abi = TDM_APP_ABI, .name = #name_, .behaviour = (behaviour_), __VA_ARGS__ \
     };
 
-/* Every event of a fiber app's call that no verb consumed, one after the other; waits up to timeout_ns.
- * TDM_OK, TDM_ETIMEOUT, TDM_EHANGUP, TDM_ESTOP. The event lives until the next verb. */
+/* Every event of a function app's call that no verb used, one after the other, the end event as the last;
+ * waits up to timeout_ns. Up to 16 wait to be fetched, the oldest goes first; before the first call of this
+ * function only the last 4 are kept. What goes is counted (tandem_events_unread_total).
+ * TDM_OK, TDM_ETIMEOUT, TDM_EHANGUP, TDM_ESTOP. The event lives until the next call of this function. */
 int tdm_next_event(tdm_call *call, uint64_t timeout_ns, tdm_event **ret);
 
 #endif

@@ -11,8 +11,17 @@
  * should return). TDM_ESTOP: the app was told to stop. TDM_ENOTSUP: this source can not do it.
  * TDM_EREFUSED: the switch refused (tdm_call_error() says why, in the switch's words).
  *
+ * TDM_ESTATE: not here: a waiting verb in a callback of a behaviour app, or any verb after a move.
+ *
+ * After the end a function app has 5 s to clean up and return, then it is ended. A stop of the runtime
+ * ends every wait with TDM_ESTOP; hangup, hand_back and set_var still work then, and a call whose app
+ * just returns is handed back to the dialplan (hung up where the switch has none).
+ *
  * Threads: only the actor of the call may use a `tdm_call`; all memory in results belongs to the call.
- * Verbs of one call reach the switch in the order in which they were started. */
+ * Verbs of one call reach the switch in the order in which they were started. In message form several
+ * may be under way at once; a digit goes to the oldest that can use it. A function app waits by verbs and
+ * tdm_next_event() (app.h), not by tdm_receive() or tdm_sleep(): only the former see what happens to the
+ * call meanwhile. A ref is never the same twice, not even over restarts; 0 says out of memory. */
 #ifndef TANDEM_CALL_H
 #define TANDEM_CALL_H
 #include <stdbool.h>
@@ -64,13 +73,17 @@ int tdm_hangup(tdm_call *call, int cause);
 tdm_ref tdm_hangup_start(tdm_call *call, int cause);
 
 /* Give the call back to the switch's own dialplan: continue at context, extension, priority; NULL/0
- * for "where it was". Then the app should return. */
+ * for "where it was". Then the app should return. If the call ends while this is under way, that is taken
+ * for its success; when it fails the call is still the app's. */
 int tdm_hand_back(tdm_call *call, const char *context, const char *exten, int priority);
 tdm_ref tdm_hand_back_start(tdm_call *call, const char *context, const char *exten, int priority);
 
-/* Hand the call to another app. Served by this process under the same source app: in place, the actor
- * stays, and this function returns TDM_OK only after which the caller must return; else the switch moves
- * it (ARI move) and the present actor ends. TDM_ENOTFOUND: nobody serves it. args: comma list or NULL. */
+/* Hand the call to another app. args: comma list, at most 255 bytes, or NULL.
+ * An app known to this process takes over in place: same actor, same key, no note yet; TDM_OK says that
+ * it runs as soon as the caller returns, which it must. A restart then begins in that app. Any other app
+ * is the switch's to find (ARI move), and the present actor ends.
+ * Errors: TDM_ENOTFOUND nobody serves it; TDM_ENOTSUP from a behaviour app to a function app, which would
+ * need a stack; TDM_ETOOBIG. */
 int tdm_move(tdm_call *call, const char *app, const char *args);
 tdm_ref tdm_move_start(tdm_call *call, const char *app, const char *args);
 
@@ -84,14 +97,16 @@ struct tdm_play_opts {
     const char *language;     /* NULL: the call's */
     uint32_t loop;            /* times; 0 and 1: once */
     uint32_t start_ms;        /* no sign of the start for this long: ask, then give up; default 2000 */
-    uint32_t max_ms;          /* stop after this; default 10 minutes */
+    uint32_t max_ms;          /* stop after this, all rounds together; default 10 minutes */
 };
 typedef struct tdm_play_opts tdm_play_opts;
 
 /* One media URI to its end. TDM_OK; TDM_EPLAYBACK when the switch could not play it or never said so. */
 int tdm_play(tdm_call *call, const char *media);
 
-/* A list. Returns an enum tdm_play_word, or an error. *digit: what interrupted, may be NULL. */
+/* A list. Returns an enum tdm_play_word, or an error. *digit: what interrupted, may be NULL; that digit is
+ * used up, others are kept for a question with type_ahead. A playback whose end the switch never tells
+ * gives TDM_PLAY_TIMEOUT. */
 int tdm_play_list(tdm_call *call, const tdm_play_opts *opts, char *digit);
 tdm_ref tdm_play_start(tdm_call *call, const tdm_play_opts *opts);
 
@@ -131,7 +146,9 @@ struct tdm_gather_result {
 };
 typedef struct tdm_gather_result tdm_gather_result;
 
-/* Play the prompt and collect digits. By default only a digit that can still lead to a match interrupts
+/* Play the prompt and collect digits. A prompt that can not be played is no reason not to listen. A
+ * terminator with no digit before it is TDM_GATHER_NOMATCH. Too few digits are judged when the time between
+ * digits is over. An input that is accepted but may go on waits for a terminator or that time. By default only a digit that can still lead to a match interrupts
  * the prompt (with `valid`), any digit does without it; digits never leak into the next question and
  * are never swallowed by stopping the prompt. Returns the word (>= 0) with *result filled, or an error. */
 int tdm_gather(tdm_call *call, const tdm_gather_opts *opts, tdm_gather_result *result);
@@ -167,7 +184,8 @@ int tdm_get_var(tdm_call *call, const char *name, char *value, size_t bytes);
 tdm_ref tdm_set_var_start(tdm_call *call, const char *name, const char *value);
 tdm_ref tdm_get_var_start(tdm_call *call, const char *name);
 
-/* What a restart of this call should know: kept by the runtime, up to TDM_NOTE_MAX bytes. */
+/* What a restart of this call should know: kept by the runtime, the last one counts. Up to TDM_NOTE_MAX
+ * bytes less 5, and less the name and arguments of the app when the call was moved. */
 int tdm_note(tdm_call *call, const void *note, size_t bytes);
 int tdm_note_text(tdm_call *call, const char *text);
 const char *tdm_note_last(tdm_call *call, size_t *bytes); /* NULL when there is none; ends in NUL */
