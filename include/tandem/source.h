@@ -121,7 +121,8 @@ int tdm_source_event(struct tdm_source *src, const char *app, size_t app_bytes, 
 int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_bytes, const char *id,
                         size_t id_bytes, const char *json, size_t json_bytes);
 
-/* Live calls, one after the other, for resync: each (app, id) once; not a snapshot. Reader thread only. */
+/* Live calls, one after the other, for resync: each (app, id) once; not a snapshot. `fn` may not start or end
+ * calls: collect first. Reader thread only. */
 void tdm_source_each_call(struct tdm_source *src,
                           void (*fn)(void *ctx, const char *app, const char *id, tdm_place place), void *ctx);
 size_t tdm_source_calls(const struct tdm_source *src);
