@@ -32,9 +32,9 @@ void *tdm_alloc(tdm_self *self, size_t bytes)
 
 void tdm_free(tdm_self *self, void *block)
 {
-    struct piece *p = (struct piece *)block - 1;
+    struct piece *p = block;
 
-    if (block == NULL)
+    if (p-- == NULL)
         return;
     if (p->prev != NULL)
         p->prev->next = p->next;
