@@ -4,11 +4,16 @@
  *            list of children lies beside the supervisor, in shards with a lock each: whoever starts a
  *            child enters it there, and a child that ends for good takes itself out. The supervisor's
  *            mailbox is needed only for what the supervisor must decide: restarts.
- * Invariant: a child is in its shard from before its launch until its place is gone. It is RUNNING, or
+ * Invariant: a child is in its shard from before its first step until its place is gone. It is RUNNING, or
  *            WAITING with its notice posted; the change and the post are one step under the shard's
  *            lock, and after the supervisor's end (`dead`) nothing is posted any more: a child then
  *            buries itself.
- * The family is freed with its last reference: the supervisor's, and one for each child. */
+ * One word counts children (low half) and those who hold the family (high half: the supervisor, and whoever
+ * starts a child just now). The family is freed when both are none. A child that leaves as the last one takes a
+ * hold in the same step, so that it may still tell the supervisor.
+ * Stopping:  `stopping` is set, then every shard's lock is passed. A starter that saw it unset under its shard's
+ *            lock has entered its child before that, and the child is told to stop with the others; later ones
+ *            are refused. */
 #include "family.h"
 
 #include <string.h>
@@ -16,21 +21,23 @@
 #include "tandem/log.h"
 
 enum { SHARDS = 16 };
+#define HOLD (1ull << 32)
 
 struct family {
     struct tdm_runtime *rt;
     struct tdm_sup_cfg cfg;
     struct tdm_child_spec *specs;
     tdm_pid sup;
-    _Atomic uint32_t refs; /* children + 1 while the supervisor lives */
+    _Atomic uint64_t refs; /* holders << 32 | children */
     _Atomic bool stopping;
-    _Atomic bool dead;
-    _Atomic bool told_empty;
+    _Atomic bool dead; /* written under every shard's lock */
+    bool told_empty;   /* under shard 0's lock: the notice is with the supervisor */
     struct {
         struct tdm_msg msg;
     } empty_notice;
     struct {
         pthread_spinlock_t lock;
+        uint32_t waiting; /* children between two incarnations */
         struct child *first;
         char pad[48];
     } shards[SHARDS];
@@ -82,7 +89,8 @@ static void free_family(struct family *f)
 
 void family_unref(struct family *f)
 {
-    if (f != NULL && atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1)
+    /* acquire, release: all that others did with the family comes before its end */
+    if (f != NULL && atomic_fetch_sub_explicit(&f->refs, HOLD, memory_order_acq_rel) == HOLD)
         free_family(f);
 }
 
@@ -96,7 +104,7 @@ int family_new(struct family **ret, struct tdm_runtime *rt, const struct tdm_sup
     f->rt = rt;
     f->cfg = *cfg;
     f->cfg.name = NULL;
-    atomic_init(&f->refs, 1);
+    atomic_init(&f->refs, HOLD);
     for (int i = 0; i < SHARDS; i++)
         pthread_spin_init(&f->shards[i].lock, PTHREAD_PROCESS_PRIVATE);
     f->specs = runtime_alloc(rt, (cfg->n_children + 1) * sizeof *f->specs);
@@ -126,23 +134,51 @@ void family_begin(struct family *f, struct tdm_self *sup)
 
 uint32_t family_size(const struct family *f)
 {
-    uint32_t refs = atomic_load_explicit(&f->refs, memory_order_seq_cst); /* partner: leave() */
-    return refs > 0 ? refs - 1 : 0;
+    return (uint32_t)atomic_load_explicit(&f->refs, memory_order_seq_cst); /* partner: leave() */
+}
+
+uint32_t family_active(struct family *f)
+{
+    uint32_t waiting = 0;
+
+    for (int i = 0; i < SHARDS; i++) {
+        pthread_spin_lock(&f->shards[i].lock);
+        waiting += f->shards[i].waiting;
+        pthread_spin_unlock(&f->shards[i].lock);
+    }
+    uint32_t all = family_size(f);
+    return all > waiting ? all - waiting : 0;
 }
 
 /* ---- children come --------------------------------------------------------------------------- */
 
-static void enter(struct family *f, struct child *c)
+/* Under the lock of its shard; see the head of this file. */
+static int count_in(struct family *f)
+{
+    if (atomic_load_explicit(&f->stopping, memory_order_seq_cst))
+        return TDM_ESHUTDOWN;
+    uint32_t before = (uint32_t)atomic_fetch_add_explicit(&f->refs, 1, memory_order_seq_cst);
+    if (f->cfg.max_children == 0 || before < f->cfg.max_children)
+        return TDM_OK;
+    atomic_fetch_sub_explicit(&f->refs, 1, memory_order_seq_cst);
+    return TDM_EBUSY;
+}
+
+static int enter(struct family *f, struct child *c)
 {
     unsigned i = c->actor->slot % SHARDS;
 
     pthread_spin_lock(&f->shards[i].lock);
-    c->prev = NULL;
-    c->next = f->shards[i].first;
-    if (c->next != NULL)
-        c->next->prev = c;
-    f->shards[i].first = c;
+    int err = count_in(f);
+    if (err == TDM_OK) {
+        c->prev = NULL;
+        c->next = f->shards[i].first;
+        if (c->next != NULL)
+            c->next->prev = c;
+        f->shards[i].first = c;
+    }
     pthread_spin_unlock(&f->shards[i].lock);
+    return err;
 }
 
 /* Under the shard's lock. */
@@ -154,6 +190,7 @@ static void unlink_child(struct family *f, struct child *c, unsigned shard)
         f->shards[shard].first = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
+    f->shards[shard].waiting -= c->state == CHILD_WAITING;
 }
 
 static void free_child(struct child *c)
@@ -166,7 +203,7 @@ static void free_child(struct child *c)
     if (c->last != NULL)
         runtime_free_block(rt, c->last, sizeof *c->last);
     if (c->note != NULL)
-        runtime_free_block(rt, c->note, TDM_NOTE_MAX);
+        runtime_free_block(rt, c->note, c->note_room);
     if (c->times != NULL)
         runtime_free_block(rt, c->times, (intensity + 1) * sizeof *c->times);
     runtime_free_block(rt, c, sizeof *c);
@@ -238,11 +275,15 @@ int family_start_child(struct family *f, const struct tdm_child_spec *spec, uint
     c->launched_ns = rt->env->now_ns(rt->env);
     a->child = c;
     set_flags(a, c);
-    atomic_fetch_add_explicit(&f->refs, 1,
-                              memory_order_seq_cst); /* partner: family_stop's look at the size */
-    enter(f, c);
+    actor_launch(a); /* before it enters: who stops the family must be able to reach it */
+    err = enter(f, c);
+    if (err < 0) {
+        a->child = NULL;
+        actor_end(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN }, false); /* unknown: the turn is ours */
+        free_child(c);
+        return err;
+    }
     tdm_count(&counter_spawned, 1);
-    actor_launch(a);
     if (ret != NULL)
         *ret = c;
     if (place != NULL)
@@ -262,49 +303,32 @@ static struct family *family_hold(struct tdm_runtime *rt, tdm_pid sup)
     pthread_spin_lock(&a->family_lock);
     if (atomic_load_explicit(&a->gen, memory_order_acquire) == id_gen(sup.id) && a->family != NULL) {
         f = a->family;
-        atomic_fetch_add_explicit(&f->refs, 1, memory_order_seq_cst);
+        atomic_fetch_add_explicit(&f->refs, HOLD, memory_order_relaxed); /* the supervisor's is there still */
     }
     pthread_spin_unlock(&a->family_lock);
     return f;
-}
-
-static void say_empty(struct family *f);
-
-static void family_let_go(struct family *f)
-{
-    if (atomic_load_explicit(&f->stopping, memory_order_seq_cst) && family_size(f) == 1)
-        say_empty(f); /* while we held it, it did not look empty */
-    family_unref(f);
 }
 
 int tdm_sup_start_dynamic(struct tdm_runtime *rt, tdm_pid sup, const void *arg, size_t arg_bytes,
                           const char *tag, tdm_place *ret)
 {
     struct family *f = family_hold(rt, sup);
-    int err = TDM_OK;
 
     if (f == NULL)
         return TDM_ENOPROC;
-    if (f->cfg.strategy != TDM_DYNAMIC)
-        err = TDM_EINVAL;
-    else if (atomic_load_explicit(&f->stopping, memory_order_seq_cst))
-        err = TDM_ESHUTDOWN;
-    else if (f->cfg.max_children > 0 && family_size(f) - 1 >= f->cfg.max_children)
-        err = TDM_EBUSY;
-    if (err == TDM_OK)
-        err = family_start_child(f, &f->specs[0], 0, arg, arg_bytes, tag, NULL, ret);
-    family_let_go(f);
+    int err = f->cfg.strategy != TDM_DYNAMIC
+                  ? TDM_EINVAL
+                  : family_start_child(f, &f->specs[0], 0, arg, arg_bytes, tag, NULL, ret);
+    family_unref(f);
     return err;
 }
 
 uint32_t tdm_sup_active(struct tdm_runtime *rt, tdm_pid sup)
 {
     struct family *f = family_hold(rt, sup);
+    uint32_t n = f == NULL ? 0 : family_active(f);
 
-    if (f == NULL)
-        return 0;
-    uint32_t n = family_size(f) - 1;
-    family_let_go(f);
+    family_unref(f);
     return n;
 }
 
@@ -335,35 +359,44 @@ bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason)
     return wants_restart(c->spec->restart, reason);
 }
 
+/* To a family that is held. */
 static void say_empty(struct family *f)
 {
-    if (atomic_exchange_explicit(&f->told_empty, true, memory_order_acq_rel))
-        return;
-    f->empty_notice.msg.type = SIG_FAMILY_EMPTY;
-    f->empty_notice.msg.from.id = 0;
-    f->empty_notice.msg.ref = 0;
-    f->empty_notice.msg.drop_ = NULL;
-    (void)actor_post(f->rt, f->sup.id, &f->empty_notice.msg); /* a dead supervisor needs no telling */
+    struct tdm_msg *m = &f->empty_notice.msg;
+
+    pthread_spin_lock(&f->shards[0].lock);
+    if (!f->told_empty && !atomic_load_explicit(&f->dead, memory_order_relaxed)) { /* see family_ended() */
+        *m = (struct tdm_msg){ .type = SIG_FAMILY_EMPTY };
+        f->told_empty = actor_post_locked(f->rt, f->sup.id, m) == TDM_OK;
+    }
+    pthread_spin_unlock(&f->shards[0].lock);
 }
 
-/* The place is gone. seq_cst: either we see `stopping`, or family_stop() sees the smaller size. */
+bool family_empty_heard(struct family *f)
+{
+    pthread_spin_lock(&f->shards[0].lock);
+    f->told_empty = false; /* who leaves last from here on tells anew */
+    pthread_spin_unlock(&f->shards[0].lock);
+    return family_size(f) == 0;
+}
+
+/* The place is gone. seq_cst: either we see `stopping`, or the supervisor, after family_stop(), the smaller
+ * size. */
 static void leave(struct child *c)
 {
     struct family *f = c->family;
-    uint32_t left = atomic_load_explicit(&f->refs, memory_order_seq_cst);
+    uint64_t old = atomic_load_explicit(&f->refs, memory_order_relaxed), new;
 
     free_child(c);
-    while (!atomic_compare_exchange_weak_explicit(&f->refs, &left, left - 1, memory_order_seq_cst,
-                                                  memory_order_seq_cst))
-        ;
-    if (left == 1) {
-        free_family(f);
-        return;
-    }
-    /* left == 2: only the supervisor's own reference remains; it cannot end before it hears of this */
-    if (left == 2 && atomic_load_explicit(&f->stopping, memory_order_seq_cst) &&
-        !atomic_load_explicit(&f->dead, memory_order_seq_cst))
+    do {
+        new = (uint32_t)old == 1 ? old - 1 + HOLD : old - 1;
+    } while (!atomic_compare_exchange_weak_explicit(&f->refs, &old, new, memory_order_seq_cst,
+                                                    memory_order_relaxed));
+    if ((uint32_t)old != 1)
+        return; /* others are left: it is theirs to look */
+    if (atomic_load_explicit(&f->stopping, memory_order_seq_cst))
         say_empty(f);
+    family_unref(f);
 }
 
 static void log_end(const struct child *c, const struct tdm_reason *reason, bool started)
@@ -396,9 +429,10 @@ bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason
     if (tdm_log_level() <= TDM_LOG_ERROR && !atomic_load_explicit(&f->stopping, memory_order_relaxed))
         log_end(c, reason, c->started);
     pthread_spin_lock(&f->shards[shard].lock);
-    if (stays &&
-        !atomic_load_explicit(&f->dead, memory_order_relaxed)) { /* under the lock: see family_ended() */
+    /* under the lock: see family_ended() */
+    if ((stays || c->terminating) && !atomic_load_explicit(&f->dead, memory_order_relaxed)) {
         c->state = CHILD_WAITING;
+        f->shards[shard].waiting++;
         posted = actor_post_locked(f->rt, f->sup.id, &c->exit_notice.msg) == TDM_OK;
     }
     if (!posted)
@@ -438,23 +472,27 @@ void family_describe_start(struct tdm_self *a, struct tdm_start *start)
     start->note_bytes = c->note_bytes;
 }
 
+static void set_state(struct child *c, enum child_state state)
+{
+    unsigned shard = c->actor->slot % SHARDS;
+
+    pthread_spin_lock(&c->family->shards[shard].lock);
+    c->state = state;
+    c->family->shards[shard].waiting += state == CHILD_WAITING ? 1 : (uint32_t)-1;
+    pthread_spin_unlock(&c->family->shards[shard].lock);
+}
+
 int family_restart_child(struct child *c)
 {
     struct tdm_spawn_cfg cfg = start_cfg(c, NULL);
-    unsigned shard = c->actor->slot % SHARDS;
     struct tdm_runtime *rt = c->family->rt;
 
-    pthread_spin_lock(&c->family->shards[shard].lock);
-    c->state = CHILD_RUNNING;
-    pthread_spin_unlock(&c->family->shards[shard].lock);
+    set_state(c, CHILD_RUNNING);
     c->restarts++;
     c->launched_ns = rt->env->now_ns(rt->env);
     int err = actor_relaunch(c->actor, &cfg);
-    if (err < 0) {
-        pthread_spin_lock(&c->family->shards[shard].lock);
-        c->state = CHILD_WAITING;
-        pthread_spin_unlock(&c->family->shards[shard].lock);
-    }
+    if (err < 0)
+        set_state(c, CHILD_WAITING);
     return err;
 }
 
@@ -497,7 +535,7 @@ uint32_t family_control_all(struct family *f, uint32_t bit)
     return n;
 }
 
-struct child *family_child_of(struct family *f, tdm_pid pid)
+struct child *family_terminate(struct family *f, tdm_pid pid)
 {
     unsigned shard = id_slot(pid.id) % SHARDS;
     struct child *c;
@@ -505,6 +543,15 @@ struct child *family_child_of(struct family *f, tdm_pid pid)
     pthread_spin_lock(&f->shards[shard].lock);
     for (c = f->shards[shard].first; c != NULL && c->actor->slot != id_slot(pid.id); c = c->next)
         ;
+    if (c != NULL) {
+        uint32_t gen = atomic_load_explicit(&c->actor->gen, memory_order_acquire);
+        /* neither: it ends just now, and its place with it or not; we shall be told */
+        bool other = gen != 0 ? gen != id_gen(pid.id) : c->state == CHILD_WAITING && c->last_pid.id != pid.id;
+        if (other)
+            c = NULL;
+        else
+            c->terminating = true;
+    }
     pthread_spin_unlock(&f->shards[shard].lock);
     return c;
 }
@@ -576,6 +623,7 @@ tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place)
 
 /* ---- notes ----------------------------------------------------------------------------------- */
 
+/* Most notes are short: they get the room they need, and more when they grow. `note` may lie in the old one. */
 int tdm_note_save(tdm_self *self, const void *note, size_t bytes)
 {
     struct child *c = self->child;
@@ -584,11 +632,18 @@ int tdm_note_save(tdm_self *self, const void *note, size_t bytes)
         return TDM_ETOOBIG;
     if (c == NULL)
         return TDM_OK;
-    if (c->note == NULL && (c->note = runtime_alloc(self->rt, TDM_NOTE_MAX)) == NULL)
+    void *room = bytes <= c->note_room ? c->note : runtime_alloc(self->rt, bytes);
+    if (room == NULL && bytes > 0)
         return TDM_ENOMEM;
     if (bytes > 0)
-        memmove(c->note, note, bytes);
+        memmove(room, note, bytes);
     c->note_bytes = bytes;
+    if (room == c->note)
+        return TDM_OK;
+    if (c->note != NULL)
+        runtime_free_block(self->rt, c->note, c->note_room);
+    c->note = room;
+    c->note_room = bytes;
     return TDM_OK;
 }
 

@@ -18,6 +18,7 @@ struct child {
     struct tdm_self *actor;    /* NULL: a static child without a place (never started, stopped) */
     struct child *next, *prev; /* in the family's shard, under its lock */
     enum child_state state;    /* likewise */
+    bool terminating;          /* likewise: its supervisor waits for its end, and removes it then */
     /* written by the child's worker before its notice, then by the supervisor */
     bool started; /* the incarnation's init had succeeded */
     bool ignored;
@@ -31,7 +32,7 @@ struct child {
     const void *arg; /* dynamic: this child's own */
     size_t arg_bytes;
     void *note;
-    size_t note_bytes;
+    size_t note_bytes, note_room;
     struct tdm_reason *last; /* why the last incarnation ended; NULL: none did, or no memory to say */
     tdm_pid last_pid;
     struct {
@@ -60,8 +61,14 @@ void family_stop(struct family *f);
 /* Ask or kill every running child; returns how many there are. */
 uint32_t family_control_all(struct family *f, uint32_t bit);
 uint32_t family_size(const struct family *f);
+/* Those among them that live. */
+uint32_t family_active(struct family *f);
+/* SIG_FAMILY_EMPTY has come; false: another child had entered meanwhile, and the last one tells again. */
+bool family_empty_heard(struct family *f);
 /* The call, room, or whatever the place stands for has ended: no further start. */
 bool family_place_over(const struct child *c);
-struct child *family_child_of(struct family *f, tdm_pid pid);
+/* Find the child and have its end told to the supervisor, whatever it is: from here on the child stays until
+ * family_remove_child(). NULL: no child with this address. Supervisor only. */
+struct child *family_terminate(struct family *f, tdm_pid pid);
 
 #endif
