@@ -87,6 +87,7 @@ struct tdm_http_server_cfg {
 /* Listens when it returns; `address` is a literal, IPv4 or IPv6. With tls.ca_file clients must show a
  * certificate of that authority. It refuses by itself what is not HTTP (400), too large (413, 431), another
  * WebSocket version (426), or what the owner has not taken after 2 s of a full mailbox (503).
+ * A server whose owner has ended without freeing it loses its port to the next that asks for the same.
  * Errors: -EADDRINUSE and kin, TDM_ETLS. */
 int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg *cfg,
                         struct tdm_http_server **ret);

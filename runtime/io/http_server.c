@@ -3,7 +3,8 @@
  * Idea:      the socket is made on the caller's thread, so that "address in use" is an error of the call;
  *            from then on the loop owns it.
  * The end:   tdm_http_server_free() waits until the loop has closed the listener, so that the port is free
- *            when it returns. Two hold the memory then, the caller and the loop; the last one frees it. */
+ *            when it returns. Two hold the memory then, the caller and the loop; the last one frees it.
+ *            A server whose owner was killed gives its port to the next one that asks for it. */
 #include "io/http_server.h"
 
 #include <arpa/inet.h>
@@ -61,7 +62,92 @@ static void on_ready(struct loop *loop, struct loop_source *source, uint32_t eve
     }
 }
 
-/* ---- making and ending ----------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------------------ */
+
+/* Listen no more, and let go of the connections. Fine when that is done. */
+static void stop_listening(struct loop *loop, struct tdm_http_server *s)
+{
+    if (!s->listening)
+        return;
+    s->listening = false;
+    loop_timer_clear(loop, &s->pause);
+    loop->env->poller_set(loop->env, loop->poller, s->fd, 0, s);
+    loop->env->sock_close(loop->env, s->fd, false);
+    while (s->peers != NULL)
+        http_peer_end(s->peers, TCP_FLUSH);
+}
+
+/* After this nothing of the loop's names it. */
+void http_server_end(struct loop *loop, struct tdm_http_server *s)
+{
+    stop_listening(loop, s);
+    if (s->prev != NULL)
+        s->prev->next = s->next;
+    else
+        loop->servers = s->next;
+    if (s->next != NULL)
+        s->next->prev = s->prev;
+    if (loop->closing)
+        let_go(s); /* nobody asked and nobody will: the runtime is being freed */
+}
+
+/* Tell the thread that waits in wait_for_loop(). */
+static void done(struct loop *loop, struct tdm_http_server *s)
+{
+    /* release: partner of the acquire in wait_for_loop(). */
+    atomic_store_explicit(&s->ended, 1, memory_order_release);
+    loop->env->unpark(loop->env, &s->parker);
+    let_go(s);
+}
+
+static void run_end(struct loop *loop, struct loop_cmd *cmd)
+{
+    struct tdm_http_server *s =
+        (struct tdm_http_server *)((char *)cmd - offsetof(struct tdm_http_server, end_cmd));
+
+    http_server_end(loop, s);
+    done(loop, s);
+}
+
+/* An actor that was killed cannot free its servers: whoever wants the port next has them closed. */
+static void run_evict(struct loop *loop, struct loop_cmd *cmd)
+{
+    struct tdm_http_server *s =
+        (struct tdm_http_server *)((char *)cmd - offsetof(struct tdm_http_server, end_cmd));
+
+    for (struct tdm_http_server *other = loop->servers; other != NULL; other = other->next) {
+        if (other->port == s->cfg.port && !tdm_alive(loop->rt, other->cfg.owner))
+            stop_listening(loop, other);
+    }
+    done(loop, s);
+}
+
+/* Have the loop run something on this server, and wait for it: microseconds. */
+static void wait_for_loop(struct tdm_http_server *s, void (*run)(struct loop *, struct loop_cmd *))
+{
+    struct loop *loop = s->loop;
+    struct tdm_env *env = loop->env;
+
+    /* relaxed, both: the post hands them over. The loop's share of the memory is given back by done(). */
+    atomic_fetch_add_explicit(&s->holders, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->ended, 0, memory_order_relaxed);
+    s->end_cmd = (struct loop_cmd){ .run = run };
+    loop_post(loop, &s->end_cmd);
+    /* acquire, both: the loop's last writes; a loop that has stopped runs the command when it is freed. */
+    while (atomic_load_explicit(&s->ended, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&loop->stop, memory_order_acquire) == 0)
+        env->park(env, &s->parker, env->now_ns(env) + STOP_CHECK_MS * UINT64_C(1000000));
+}
+
+void tdm_http_server_free(struct tdm_http_server *s)
+{
+    if (s == NULL)
+        return;
+    wait_for_loop(s, run_end);
+    let_go(s);
+}
+
+/* ---- making ------------------------------------------------------------------------------------ */
 
 struct listen_cmd {
     struct loop_cmd cmd;
@@ -110,6 +196,7 @@ static void fill_defaults(struct tdm_http_server_cfg *cfg)
 int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg *cfg,
                         struct tdm_http_server **ret)
 {
+    const char *address = cfg->address != NULL ? cfg->address : "127.0.0.1";
     struct listen_cmd *cmd = NULL;
     struct tdm_http_server *s;
     struct loop *loop;
@@ -134,7 +221,11 @@ int tdm_http_server_new(struct tdm_runtime *rt, const struct tdm_http_server_cfg
             tdm_log_error("io.tls", "why=%s", TDM_LOG_TEXT(why, strlen(why)));
     }
     if (err >= 0)
-        err = bind_listener(s, cfg->address != NULL ? cfg->address : "127.0.0.1");
+        err = bind_listener(s, address);
+    if (err == -EADDRINUSE) {
+        wait_for_loop(s, run_evict);
+        err = bind_listener(s, address);
+    }
     if (err < 0)
         goto fail;
     cmd = loop_cmd_new(loop, run_listen, sizeof *cmd);
@@ -155,57 +246,4 @@ fail:
 uint16_t tdm_http_server_port(const struct tdm_http_server *s)
 {
     return s->port;
-}
-
-/* Not on the list any more, socket closed, no connection left: nothing of the loop's names it. */
-void http_server_end(struct loop *loop, struct tdm_http_server *s)
-{
-    if (!s->listening)
-        return;
-    s->listening = false;
-    loop_timer_clear(loop, &s->pause);
-    loop->env->poller_set(loop->env, loop->poller, s->fd, 0, s);
-    loop->env->sock_close(loop->env, s->fd, false);
-    if (s->prev != NULL)
-        s->prev->next = s->next;
-    else
-        loop->servers = s->next;
-    if (s->next != NULL)
-        s->next->prev = s->prev;
-    while (s->peers != NULL)
-        http_peer_end(s->peers, TCP_FLUSH);
-    if (loop->closing)
-        let_go(s); /* nobody asked and nobody will: the runtime is being freed */
-}
-
-static void run_end(struct loop *loop, struct loop_cmd *cmd)
-{
-    struct tdm_http_server *s =
-        (struct tdm_http_server *)((char *)cmd - offsetof(struct tdm_http_server, end_cmd));
-
-    http_server_end(loop, s);
-    /* release: partner of the acquire in tdm_http_server_free(). */
-    atomic_store_explicit(&s->ended, 1, memory_order_release);
-    loop->env->unpark(loop->env, &s->parker);
-    let_go(s);
-}
-
-void tdm_http_server_free(struct tdm_http_server *s)
-{
-    struct loop *loop;
-    struct tdm_env *env;
-
-    if (s == NULL)
-        return;
-    loop = s->loop;
-    env = loop->env;
-    /* relaxed: we hold the only reference until the command is posted. */
-    atomic_store_explicit(&s->holders, 2, memory_order_relaxed);
-    s->end_cmd = (struct loop_cmd){ .run = run_end };
-    loop_post(loop, &s->end_cmd);
-    /* acquire, both: the loop's last writes; a loop that has stopped runs the command when it is freed. */
-    while (atomic_load_explicit(&s->ended, memory_order_acquire) == 0 &&
-           atomic_load_explicit(&loop->stop, memory_order_acquire) == 0)
-        env->park(env, &s->parker, env->now_ns(env) + STOP_CHECK_MS * UINT64_C(1000000));
-    let_go(s);
 }

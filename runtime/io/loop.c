@@ -25,6 +25,10 @@
  *              limit, not a lock: relaxed is enough, and two senders may overshoot by one message each.
  *   answer     set by the loop (release) when a request is handed out, taken by whoever answers by one
  *              exchange (acquire): of two answers only one wins.
+ *   server     freed by its maker, who waits until the loop is done with it: `ended` (release, acquire) says
+ *              so, and `holders` (acq_rel) lets the last of the two free it, because the loop still touches
+ *              the parker after it has said so (http_server.c).
+ *   TLS keys   a context is shared by reference count (acq_rel) and not changed after it was made.
  *   lookup     a helper thread writes the addresses, then posts; the loop reads them after the inbox's
  *              acquire and joins the thread.
  *   messages   tdm_send and its kin publish what the loop wrote into a message before.

@@ -10,7 +10,6 @@
 
 struct tcp;
 struct lookup;
-struct http_server_;
 
 enum {
     LOOP_RX_BYTES = 64 * 1024, /* one read takes at most this much */
@@ -72,7 +71,7 @@ void loop_free(struct loop *loop);
 /* One round: run what waits, wait for sockets or a deadline, act. One thread at a time. */
 void loop_poll(struct loop *loop);
 
-/* A command with room behind it, zeroed up to `bytes`... only its head is; NULL: out of memory. */
+/* A command in a block of `bytes`, of which only the command itself is filled in. NULL: out of memory. */
 void *loop_cmd_new(struct loop *loop, void (*run)(struct loop *, struct loop_cmd *), size_t bytes);
 void loop_cmd_free(struct loop *loop, struct loop_cmd *cmd);
 

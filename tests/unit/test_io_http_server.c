@@ -231,3 +231,20 @@ IO_STORY(io_http_server, the_port_is_free_again_when_the_server_is_freed)
     cr_assert(eq(int, tdm_http_server_new(f->rt, &cfg, &again), TDM_OK));
     tdm_http_server_free(again);
 }
+
+IO_STORY(io_http_server, a_server_whose_owner_was_killed_gives_its_port_to_the_next)
+{
+    struct tdm_http_server_cfg cfg = { .owner = { UINT64_MAX } }; /* nobody any more */
+    struct tdm_http_server *orphan = NULL, *next;
+    struct tdm_http_pool *pool;
+
+    cr_assert(eq(int, tdm_http_server_new(f->rt, &cfg, &orphan), TDM_OK));
+    next = io_server(f, &(struct tdm_http_server_cfg){ .port = tdm_http_server_port(orphan) });
+    pool = io_pool(f, tdm_http_server_port(next));
+    io_ask(f, pool, "GET", "/");
+    io_answer(f, 200, "");
+    io_done(f, io_reply(f, TDM_OK, 200));
+    tdm_http_pool_free(pool);
+    tdm_http_server_free(next);
+    tdm_http_server_free(orphan); /* whoever still had it may free it all the same */
+}
