@@ -245,6 +245,9 @@ static struct tdm_spawn_cfg start_cfg(const struct child *c, const char *tag)
     }
     if (tag != NULL)
         cfg.tag = tag;
+    if (cfg.behaviour ==
+        &tdm_supervisor) /* whatever the spec says: a stop would kill its children otherwise */
+        cfg.trap_exit = cfg.trap_stop = true;
     return cfg;
 }
 
@@ -279,7 +282,8 @@ int family_start_child(struct family *f, const struct tdm_child_spec *spec, uint
     err = enter(f, c);
     if (err < 0) {
         a->child = NULL;
-        actor_end(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN }, false); /* unknown: the turn is ours */
+        actor_end(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN },
+                  false); /* unknown: the turn is ours */
         free_child(c);
         return err;
     }

@@ -22,16 +22,28 @@ enum phase { STARTING, RUNNING, STOPPING };
 enum entry_state {
     STOPPED,
     UP,
-    COMING /* being started */,
-    RESTARTING /* waits for its delay or next attempt */
+    COMING,     /* being started */
+    RESTARTING, /* waits for its delay */
+    GONE,       /* the spec is removed */
 };
 
+/* An administrator who waits. Such things lie in the supervisor's own memory: they go with it, killed or not. */
+struct answer {
+    struct answer *next;
+    tdm_pid to;
+    tdm_ref ref;
+};
+
+/* A static child; or a dynamic one that is being stopped on request. */
 struct entry {
-    struct child *child; /* NULL when STOPPED */
+    struct entry *next;  /* dynamic */
+    struct child *child; /* NULL when STOPPED or GONE */
     enum entry_state state;
     bool asked_to_stop;
-    bool restart_asked; /* by an administrator, who waits in `answer` */
-    struct tdm_msg *answer;
+    bool on_request;        /* this start was asked for: if it fails it is not tried again */
+    bool timed_out;         /* this start took too long */
+    tdm_ref timer;          /* of its start or stop under way */
+    struct answer *answers; /* who waits for that */
 };
 
 /* A restart that waits for its delay. */
@@ -41,6 +53,20 @@ struct delayed {
     struct child *child;
 };
 
+struct admin {
+    enum tdm_sup_op op;
+    tdm_pid pid;
+    char id[64];
+};
+
+/* A request that came while a child was starting. */
+struct held {
+    struct held *next;
+    struct admin question;
+    tdm_pid from;
+    tdm_ref ref;
+};
+
 struct sup {
     struct family *family;
     const struct tdm_sup_cfg *cfg;
@@ -48,20 +74,14 @@ struct sup {
     struct entry *entries; /* static supervisors */
     uint32_t n;
     uint32_t at;
-    tdm_ref timer;   /* of the start or stop under way */
-    uint64_t *times; /* supervisor scope: a ring of the last intensity + 1 restarts */
+    struct entry *ending; /* dynamic: being stopped on request */
+    tdm_ref timer;        /* dynamic: of our own stop */
+    uint64_t *times;      /* supervisor scope: a ring of the last intensity + 1 restarts */
     uint32_t n_times;
     struct delayed *delayed;
-    struct tdm_msg *held;  /* requests that came while a child was starting, in order */
+    struct held *held;     /* in order */
     struct tdm_reason why; /* of our own end */
     int start_err;
-};
-
-/* The mail of others that the supervisor holds. */
-struct admin {
-    enum tdm_sup_op op;
-    tdm_pid pid;
-    char id[64];
 };
 
 static const char *name_of(const struct child *c)
@@ -113,7 +133,8 @@ static int check_cfg(const struct tdm_sup_cfg *cfg)
         return refuse(cfg, "intensity_scope", NULL);
     if (cfg->backoff_jitter < 0 || cfg->backoff_jitter > 1 || cfg->backoff_max_ms < cfg->backoff_min_ms)
         return refuse(cfg, "backoff", NULL);
-    if (cfg->strategy == TDM_DYNAMIC && cfg->n_children != 1)
+    if ((cfg->strategy == TDM_DYNAMIC && cfg->n_children != 1) ||
+        (cfg->n_children > 0 && cfg->children == NULL))
         return refuse(cfg, "children", NULL);
     for (size_t i = 0; i < cfg->n_children && err == TDM_OK; i++) {
         err = check_spec(cfg, &cfg->children[i]);
@@ -166,29 +187,16 @@ static uint64_t delay_ns(struct sup *s, tdm_self *self, struct child *c)
     return (uint64_t)((double)TDM_MS(ms) * (1 + r * cfg->backoff_jitter));
 }
 
-/* ---- stopping -------------------------------------------------------------------------------- */
+/* ---- children and who waits for them ------------------------------------------------------------------- */
 
-static int stop_next(tdm_self *self, struct sup *s);
-
-static uint32_t shutdown_ms(const struct tdm_child_spec *spec)
+static struct entry *entry_of(struct sup *s, const struct child *c)
 {
-    if (spec->shutdown_ms != TDM_SHUTDOWN_DEFAULT)
-        return spec->shutdown_ms;
-    return spec->type == TDM_SUPERVISOR ? TDM_SHUTDOWN_INFINITY : 5000;
-}
-
-static void clear_timer(tdm_self *self, struct sup *s)
-{
-    if (s->timer != 0)
-        tdm_timer_cancel(self, s->timer);
-    s->timer = 0;
-}
-
-static int finish(tdm_self *self, struct sup *s)
-{
-    clear_timer(self, s);
-    actor_set_reason(self, &s->why);
-    return TDM_OK;
+    if (s->cfg->strategy != TDM_DYNAMIC)
+        return &s->entries[c->index];
+    struct entry *e = s->ending;
+    while (e != NULL && e->child != c)
+        e = e->next;
+    return e;
 }
 
 static tdm_pid pid_of(const struct child *c)
@@ -197,13 +205,94 @@ static tdm_pid pid_of(const struct child *c)
     return (tdm_pid){ gen == 0 ? 0 : id_make(gen, c->actor->slot) };
 }
 
-static void ask_to_stop(tdm_self *self, struct sup *s, const struct child *c)
+static void clear_timer(tdm_self *self, tdm_ref *timer)
 {
-    uint32_t ms = shutdown_ms(c->spec);
+    if (*timer != 0)
+        tdm_timer_cancel(self, *timer);
+    *timer = 0;
+}
 
-    (void)actor_control(self->rt, pid_of(c), ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
+/* Without memory for an answer the asker's time runs out. */
+static void reply(tdm_self *self, tdm_pid to, tdm_ref ref, const struct tdm_sup_reply *r)
+{
+    (void)tdm_reply_to(self->rt, to, ref, tdm_msg_copy(self->rt, TDM_MSG_REPLY, r, sizeof *r));
+}
+
+static void answer_all(tdm_self *self, struct entry *e, int err)
+{
+    struct tdm_sup_reply r = { .err = err,
+                               .pid = err < 0 || e->child == NULL ? (tdm_pid){ 0 } : pid_of(e->child) };
+
+    while (e->answers != NULL) {
+        struct answer *a = e->answers;
+        e->answers = a->next;
+        reply(self, a->to, a->ref, &r);
+        tdm_free(self, a);
+    }
+}
+
+static void forget_delay(tdm_self *self, struct sup *s, const struct child *c)
+{
+    struct delayed **at = &s->delayed;
+
+    while (*at != NULL && (*at)->child != c)
+        at = &(*at)->next;
+    struct delayed *d = *at;
+    if (d == NULL)
+        return;
+    *at = d->next;
+    tdm_timer_cancel(self, d->timer);
+    tdm_free(self, d);
+}
+
+/* The child's place goes. Its entry stays, STOPPED; that of a temporary child goes too. */
+static void remove_child(tdm_self *self, struct sup *s, struct child *c, int answer)
+{
+    struct entry *e = entry_of(s, c);
+    struct entry **at = &s->ending;
+
+    forget_delay(self, s, c);
+    if (e != NULL) {
+        e->child = NULL;
+        answer_all(self, e, answer);
+        clear_timer(self, &e->timer);
+        e->state = c->spec->restart == TDM_TEMPORARY ? GONE : STOPPED;
+        e->asked_to_stop = e->on_request = e->timed_out = false;
+    }
+    while (*at != NULL && *at != e)
+        at = &(*at)->next;
+    if (*at != NULL) {
+        *at = e->next;
+        tdm_free(self, e);
+    }
+    family_remove_child(c);
+}
+
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+static uint32_t shutdown_ms(const struct tdm_child_spec *spec)
+{
+    if (spec->shutdown_ms != TDM_SHUTDOWN_DEFAULT)
+        return spec->shutdown_ms;
+    return spec->type == TDM_SUPERVISOR ? TDM_SHUTDOWN_INFINITY : 5000;
+}
+
+static int finish(tdm_self *self, struct sup *s)
+{
+    clear_timer(self, &s->timer);
+    actor_set_reason(self, &s->why);
+    return TDM_OK;
+}
+
+static void ask_to_stop(tdm_self *self, struct entry *e)
+{
+    uint32_t ms = shutdown_ms(e->child->spec);
+
+    e->asked_to_stop = true;
+    clear_timer(self, &e->timer);
+    (void)actor_control(self->rt, pid_of(e->child), ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
     if (ms != TDM_SHUTDOWN_BRUTAL && ms != TDM_SHUTDOWN_INFINITY)
-        s->timer = tdm_timer_start(self, TDM_MS(ms));
+        e->timer = tdm_timer_start(self, TDM_MS(ms));
 }
 
 /* Dynamic: all at once, one timer. */
@@ -212,39 +301,26 @@ static int stop_all(tdm_self *self, struct sup *s)
     const struct tdm_child_spec *spec = &s->cfg->children[0];
     uint32_t ms = shutdown_ms(spec);
 
-    for (struct delayed *d = s->delayed; d != NULL; d = d->next) {
-        tdm_timer_cancel(self, d->timer);
-        family_remove_child(d->child);
-    }
-    s->delayed = NULL;
+    while (s->delayed != NULL)
+        remove_child(self, s, s->delayed->child, TDM_OK);
     family_control_all(s->family, ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
     if (ms != TDM_SHUTDOWN_BRUTAL && ms != TDM_SHUTDOWN_INFINITY)
         s->timer = tdm_timer_start(self, TDM_MS(ms));
     return family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
 }
 
-static void drop_entry(struct entry *e)
-{
-    e->child = NULL;
-    e->state = STOPPED;
-    e->asked_to_stop = false;
-}
-
 /* Static: the last started first; the next is asked when the one before is gone. */
 static int stop_next(tdm_self *self, struct sup *s)
 {
-    clear_timer(self, s);
     while (s->at > 0) {
         struct entry *e = &s->entries[s->at - 1];
-        if (e->child != NULL && (e->state == UP || e->state == COMING)) {
-            e->asked_to_stop = true;
-            ask_to_stop(self, s, e->child);
+        if (e->child != NULL && e->state != RESTARTING) {
+            if (!e->asked_to_stop)
+                ask_to_stop(self, e);
             return TDM_OK;
         }
-        if (e->child != NULL) { /* between two incarnations */
-            family_remove_child(e->child);
-            drop_entry(e);
-        }
+        if (e->child != NULL)
+            remove_child(self, s, e->child, TDM_OK);
         s->at--;
     }
     return finish(self, s);
@@ -256,33 +332,31 @@ static int begin_stop(tdm_self *self, struct sup *s, const struct tdm_reason *wh
         return TDM_OK;
     s->phase = STOPPING;
     s->why = *why;
-    clear_timer(self, s);
     family_stop(s->family);
     if (s->cfg->strategy == TDM_DYNAMIC)
         return stop_all(self, s);
-    while (s->delayed != NULL) {
-        struct delayed *d = s->delayed;
-        s->delayed = d->next;
-        tdm_timer_cancel(self, d->timer);
-        tdm_free(self, d);
-    }
     s->at = s->n;
     return stop_next(self, s);
 }
 
+/* The common time of a dynamic supervisor's children. */
 static int stop_time_ran_out(tdm_self *self, struct sup *s)
 {
     s->timer = 0;
-    if (s->cfg->strategy == TDM_DYNAMIC) {
-        uint32_t n = family_control_all(s->family, CONTROL_KILL);
-        tdm_log_error("supervisor.shutdown_error", "reason=killed children=%u", n);
-        return TDM_OK;
-    }
-    struct child *c = s->at > 0 ? s->entries[s->at - 1].child : NULL;
-    if (c != NULL) {
-        tdm_log_error("supervisor.shutdown_error", "child=%s reason=killed", name_of(c));
-        (void)actor_control(self->rt, pid_of(c), CONTROL_KILL);
-    }
+    (void)self;
+    uint32_t n = family_control_all(s->family, CONTROL_KILL);
+    tdm_log_error("supervisor.shutdown_error", "reason=killed children=%u", n);
+    return TDM_OK;
+}
+
+/* One child's time to start or to stop. */
+static int child_time_ran_out(tdm_self *self, struct entry *e)
+{
+    e->timer = 0;
+    e->timed_out = !e->asked_to_stop;
+    if (e->asked_to_stop)
+        tdm_log_error("supervisor.shutdown_error", "child=%s reason=killed", name_of(e->child));
+    (void)actor_control(self->rt, pid_of(e->child), CONTROL_KILL);
     return TDM_OK;
 }
 
@@ -298,6 +372,16 @@ static int start_failed(tdm_self *self, struct sup *s, int err)
     return begin_stop(self, s, &why);
 }
 
+static void coming(tdm_self *self, struct entry *e)
+{
+    uint32_t ms = e->child->spec->start_timeout_ms;
+
+    e->state = COMING;
+    e->timed_out = false;
+    if (ms > 0)
+        e->timer = tdm_timer_start(self, TDM_MS(ms));
+}
+
 static int start_entry(tdm_self *self, struct sup *s, uint32_t i)
 {
     struct entry *e = &s->entries[i];
@@ -307,9 +391,7 @@ static int start_entry(tdm_self *self, struct sup *s, uint32_t i)
 
     if (err < 0)
         return err;
-    e->state = COMING;
-    if (spec->start_timeout_ms > 0)
-        s->timer = tdm_timer_start(self, TDM_MS(spec->start_timeout_ms));
+    coming(self, e);
     return TDM_OK;
 }
 
@@ -332,22 +414,19 @@ static int child_started(tdm_self *self, struct sup *s, struct child *c)
     if (e->state != COMING)
         return TDM_OK;
     e->state = UP;
+    e->on_request = false;
+    if (!e->asked_to_stop) {
+        clear_timer(self, &e->timer);
+        answer_all(self, e, TDM_OK);
+    }
     tdm_log_debug("supervisor.progress", "child=%s restarts=%u", name_of(c), c->restarts);
     if (s->phase != STARTING || c->index != s->at)
         return TDM_OK;
-    clear_timer(self, s);
     s->at++;
     return start_next(self, s);
 }
 
 /* ---- a child has ended ----------------------------------------------------------------------- */
-
-static void remove_child(struct sup *s, struct child *c)
-{
-    if (s->cfg->strategy != TDM_DYNAMIC)
-        drop_entry(&s->entries[c->index]);
-    family_remove_child(c);
-}
 
 static int give_up(tdm_self *self, struct sup *s, struct child *c)
 {
@@ -363,46 +442,65 @@ static int give_up(tdm_self *self, struct sup *s, struct child *c)
                             c->arg != NULL ? c->arg_bytes : c->spec->start.arg_bytes,
                             c->last != NULL ? c->last : &unknown);
     }
-    remove_child(s, c);
+    remove_child(self, s, c, TDM_ELIMIT);
     return child_only ? TDM_OK : begin_stop(self, s, &shutdown);
 }
-
-static int restart(tdm_self *self, struct sup *s, struct child *c);
 
 static int relaunch(tdm_self *self, struct sup *s, struct child *c)
 {
     int err = family_restart_child(c);
 
-    if (err == TDM_OK) {
-        if (s->cfg->strategy != TDM_DYNAMIC)
-            s->entries[c->index].state = COMING;
-        return TDM_OK;
-    }
-    tdm_log_error("supervisor.start_error", "child=%s reason=%s", name_of(c), tdm_errname(err));
-    return restart(self, s, c); /* the failed attempt counts; the limit ends this */
+    if (err < 0)
+        tdm_log_error("supervisor.start_error", "child=%s reason=%s", name_of(c), tdm_errname(err));
+    else if (s->cfg->strategy != TDM_DYNAMIC)
+        coming(self, &s->entries[c->index]);
+    return err;
 }
 
-static int restart(tdm_self *self, struct sup *s, struct child *c)
+/* False: there is no memory to wait with. */
+static bool wait_before_restart(tdm_self *self, struct sup *s, struct child *c, uint64_t delay)
 {
-    if (family_place_over(c)) {
-        remove_child(s, c);
-        return TDM_OK;
-    }
-    if (over_limit(s, self, c))
-        return give_up(self, s, c);
-    uint64_t delay = delay_ns(s, self, c);
-    if (delay == 0)
-        return relaunch(self, s, c);
     struct delayed *d = tdm_alloc(self, sizeof *d);
+
     if (d == NULL)
-        return relaunch(self, s, c);
-    if (s->cfg->strategy != TDM_DYNAMIC)
-        s->entries[c->index].state = RESTARTING;
+        return false;
     d->child = c;
     d->timer = tdm_timer_start(self, delay);
+    if (d->timer == 0) {
+        tdm_free(self, d);
+        return false;
+    }
     d->next = s->delayed;
     s->delayed = d;
+    if (s->cfg->strategy != TDM_DYNAMIC)
+        s->entries[c->index].state = RESTARTING;
+    return true;
+}
+
+/* An attempt that fails for want of memory counts; the limit ends this. */
+static int restart(tdm_self *self, struct sup *s, struct child *c)
+{
+    do {
+        if (family_place_over(c)) {
+            remove_child(self, s, c, TDM_OK);
+            return TDM_OK;
+        }
+        if (over_limit(s, self, c))
+            return give_up(self, s, c);
+        uint64_t delay = delay_ns(s, self, c);
+        if (delay > 0 && wait_before_restart(self, s, c, delay))
+            return TDM_OK;
+    } while (relaunch(self, s, c) < 0);
     return TDM_OK;
+}
+
+static int restart_now(tdm_self *self, struct sup *s, struct child *c)
+{
+    if (family_place_over(c)) {
+        remove_child(self, s, c, TDM_OK);
+        return TDM_OK;
+    }
+    return relaunch(self, s, c) < 0 ? restart(self, s, c) : TDM_OK;
 }
 
 static bool abnormal(const struct tdm_reason *r)
@@ -427,78 +525,90 @@ static void log_stop(const struct child *c)
                   c->last != NULL ? tdm_reason_str(c->last, why, sizeof why) : "unknown");
 }
 
+static int start_error(const struct child *c, const struct entry *e)
+{
+    if (e->timed_out)
+        return TDM_ETIMEOUT;
+    if (c->last == NULL)
+        return TDM_ENOMEM; /* not even the reason could be kept */
+    return c->last->kind == TDM_EXIT_ERROR ? c->last->code : TDM_ESTOP;
+}
+
+static int ended_while_stopping(tdm_self *self, struct sup *s, struct child *c)
+{
+    bool next = s->cfg->strategy != TDM_DYNAMIC && c->index + 1 == s->at;
+
+    log_stop(c);
+    remove_child(self, s, c, TDM_OK);
+    if (s->cfg->strategy == TDM_DYNAMIC)
+        return family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
+    return next ? stop_next(self, s) : TDM_OK;
+}
+
+/* The start of the whole supervisor hangs on this child. */
+static int ended_while_starting(tdm_self *self, struct sup *s, struct child *c, struct entry *e)
+{
+    int err = start_error(c, e);
+    bool ignored = c->ignored;
+
+    remove_child(self, s, c, err);
+    if (!ignored)
+        return start_failed(self, s, err);
+    s->at++;
+    return start_next(self, s);
+}
+
 static int child_ended(tdm_self *self, struct sup *s, struct child *c)
 {
-    struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : &s->entries[c->index];
+    struct entry *e = entry_of(s, c);
 
-    if (s->phase == STOPPING) {
-        log_stop(c);
-        bool was_asked = e != NULL && e->asked_to_stop;
-        remove_child(s, c);
-        if (e != NULL)
-            return was_asked ? stop_next(self, s) : TDM_OK;
-        return family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
-    }
-    if (s->phase == STARTING && e != NULL && c->index == s->at && !c->started) {
-        int err = c->last != NULL && c->last->kind == TDM_EXIT_ERROR ? c->last->code : TDM_ENOMEM;
-        bool ignored = c->ignored;
-        clear_timer(self, s);
-        remove_child(s, c);
-        if (!ignored)
-            return start_failed(self, s, err);
-        s->at++;
-        return start_next(self, s);
-    }
-    if (e != NULL && e->asked_to_stop) { /* tdm_sup_request: terminate */
-        remove_child(s, c);
-        if (e->answer != NULL) {
-            struct tdm_sup_reply ok = { .err = TDM_OK };
-            tdm_reply(self->rt, e->answer, tdm_msg_copy(self->rt, TDM_MSG_REPLY, &ok, sizeof ok));
-            tdm_msg_free(self->rt, e->answer);
-            e->answer = NULL;
-        }
+    if (s->phase == STOPPING)
+        return ended_while_stopping(self, s, c);
+    if (e != NULL && s->phase == STARTING && c->index == s->at && !c->started)
+        return ended_while_starting(self, s, c, e);
+    if (e != NULL && e->asked_to_stop) {
+        remove_child(self, s, c, TDM_OK);
         return TDM_OK;
     }
+    if (e != NULL && e->on_request && !c->started) {
+        remove_child(self, s, c, c->ignored ? TDM_OK : start_error(c, e));
+        return TDM_OK;
+    }
+    if (e != NULL)
+        clear_timer(self, &e->timer);
     if (wants_restart(c))
         return restart(self, s, c);
-    remove_child(s, c);
+    remove_child(self, s, c, TDM_OK);
     return TDM_OK;
 }
 
 static int timer_fired(tdm_self *self, struct sup *s, tdm_ref ref)
 {
-    if (ref == s->timer && s->phase == STOPPING)
+    if (ref == s->timer)
         return stop_time_ran_out(self, s);
-    if (ref == s->timer && s->phase == STARTING) {
-        s->timer = 0;
-        (void)actor_control(self->rt, pid_of(s->entries[s->at].child), CONTROL_KILL);
-        return TDM_OK;
-    }
-    for (struct delayed **at = &s->delayed; *at != NULL; at = &(*at)->next) {
-        struct delayed *d = *at;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->entries[i].timer == ref)
+            return child_time_ran_out(self, &s->entries[i]);
+    for (struct entry *e = s->ending; e != NULL; e = e->next)
+        if (e->timer == ref)
+            return child_time_ran_out(self, e);
+    for (struct delayed *d = s->delayed; d != NULL; d = d->next) {
         if (d->timer != ref)
             continue;
         struct child *c = d->child;
-        *at = d->next;
-        tdm_free(self, d);
-        if (family_place_over(c)) {
-            remove_child(s, c);
-            return TDM_OK;
-        }
-        return relaunch(self, s, c);
+        forget_delay(self, s, c);
+        return restart_now(self, s, c);
     }
     return TDM_OK;
 }
 
 /* ---- administration -------------------------------------------------------------------------- */
 
-static struct entry *entry_by_id(struct sup *s, const char *id, uint32_t *index)
+static struct entry *entry_by_id(struct sup *s, const char *id)
 {
     for (uint32_t i = 0; i < s->n; i++)
-        if (strcmp(s->cfg->children[i].id, id) == 0) {
-            *index = i;
+        if (s->entries[i].state != GONE && strcmp(s->cfg->children[i].id, id) == 0)
             return &s->entries[i];
-        }
     return NULL;
 }
 
@@ -508,94 +618,141 @@ static void count(const struct sup *s, struct tdm_sup_reply *r)
 
     if (s->cfg->strategy == TDM_DYNAMIC) {
         r->specs = 1;
-        r->active = family_size(s->family);
-        of_type[s->cfg->children[0].type] = r->active;
+        r->active = family_active(s->family);
+        of_type[s->cfg->children[0].type] = family_size(s->family);
     } else {
-        r->specs = s->n;
         for (uint32_t i = 0; i < s->n; i++) {
-            r->active += s->entries[i].state == UP || s->entries[i].state == COMING;
-            of_type[s->cfg->children[i].type]++;
+            const struct entry *e = &s->entries[i];
+            r->specs += e->state != GONE;
+            r->active += e->state == UP || e->state == COMING;
+            of_type[s->cfg->children[i].type] += e->state != GONE;
         }
     }
     r->workers = of_type[TDM_WORKER];
     r->supervisors = of_type[TDM_SUPERVISOR];
 }
 
-static int admin_dynamic(tdm_self *self, struct sup *s, const struct admin *q)
-{
-    struct child *c;
+/* LATER: the answer comes with the child's start or end. */
+enum { LATER = 1 };
 
-    if (q->op != TDM_SUP_TERMINATE_CHILD || q->id[0] != '\0')
-        return TDM_ENOTSUP;
-    c = family_child_of(s->family, q->pid);
-    if (c == NULL)
-        return actor_of(self->rt, q->pid.id) == NULL ? TDM_OK : TDM_ENOTFOUND;
-    if (pid_of(c).id != q->pid.id)
-        return TDM_OK; /* that incarnation is dead */
-    (void)actor_control(self->rt, q->pid, CONTROL_STOP);
-    return TDM_OK;
+static int wait_for_it(tdm_self *self, struct entry *e, tdm_pid from, tdm_ref ref)
+{
+    struct answer *a = tdm_alloc(self, sizeof *a);
+
+    if (a == NULL)
+        return TDM_ENOMEM;
+    *a = (struct answer){ .next = e->answers, .to = from, .ref = ref };
+    e->answers = a;
+    return LATER;
 }
 
-static int admin_static(tdm_self *self, struct sup *s, const struct admin *q, bool *later)
+static int terminate_dynamic(tdm_self *self, struct sup *s, tdm_pid pid, tdm_pid from, tdm_ref ref)
 {
-    uint32_t i = 0;
-    struct entry *e = entry_by_id(s, q->id, &i);
+    struct entry *e = tdm_alloc(self, sizeof *e);
+    struct child *c = e == NULL ? NULL : family_terminate(s->family, pid);
+
+    if (e == NULL)
+        return TDM_ENOMEM;
+    if (c == NULL ||
+        entry_of(s, c) != NULL) { /* a stranger, one that is dead, or one that was asked before */
+        tdm_free(self, e);
+        if (c != NULL)
+            return wait_for_it(self, entry_of(s, c), from, ref);
+        return actor_of(self->rt, pid.id & ~PLACE_BIT) == NULL ? TDM_OK : TDM_ENOTFOUND;
+    }
+    e->child = c;
+    e->next = s->ending;
+    s->ending = e;
+    for (const struct delayed *d = s->delayed; d != NULL; d = d->next)
+        if (d->child == c) { /* between two incarnations: no end will be told */
+            remove_child(self, s, c, TDM_OK);
+            return TDM_OK;
+        }
+    ask_to_stop(self, e);
+    return wait_for_it(self, e, from, ref);
+}
+
+static int admin_dynamic(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
+{
+    if (q->op != TDM_SUP_TERMINATE_CHILD || q->id[0] != '\0')
+        return TDM_ENOTSUP;
+    return s->phase == STOPPING ? TDM_OK : terminate_dynamic(self, s, q->pid, from, ref);
+}
+
+static int restart_static(tdm_self *self, struct sup *s, struct entry *e, tdm_pid from, tdm_ref ref)
+{
+    if (s->phase == STOPPING)
+        return TDM_ESHUTDOWN;
+    if (e->state != STOPPED)
+        return e->state == RESTARTING ? TDM_EBUSY : TDM_EEXIST;
+    int err = start_entry(self, s, (uint32_t)(e - s->entries));
+    if (err < 0)
+        return err;
+    e->on_request = true;
+    return wait_for_it(self, e, from, ref);
+}
+
+static int admin_static(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
+{
+    struct entry *e = entry_by_id(s, q->id);
 
     if (e == NULL)
         return TDM_ENOTFOUND;
     switch (q->op) {
-    case TDM_SUP_WHICH:
-        return TDM_OK;
     case TDM_SUP_RESTART_CHILD:
-        if (e->state != STOPPED)
-            return TDM_EEXIST;
-        return start_entry(self, s, i);
+        return restart_static(self, s, e, from, ref);
     case TDM_SUP_TERMINATE_CHILD:
         if (e->state == RESTARTING)
-            remove_child(s, e->child);
-        if (e->state == UP || e->state == COMING) {
-            e->asked_to_stop = true;
-            ask_to_stop(self, s, e->child);
-            *later = true;
-        }
-        return TDM_OK;
+            remove_child(self, s, e->child, TDM_OK);
+        if (e->child == NULL)
+            return TDM_OK;
+        if (!e->asked_to_stop)
+            ask_to_stop(self, e);
+        return wait_for_it(self, e, from, ref);
     case TDM_SUP_DELETE_CHILD:
+        if (e->state != STOPPED)
+            return e->state == RESTARTING ? TDM_EBUSY : TDM_ESTATE;
+        e->state = GONE;
+        return TDM_OK;
+    case TDM_SUP_WHICH:
     case TDM_SUP_COUNT:
         break;
     }
-    return TDM_ENOTSUP;
+    return TDM_OK;
 }
 
-static int admin(tdm_self *self, struct sup *s, struct tdm_msg *m)
+static void admin(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
 {
-    const struct admin *q = tdm_msg_view(m);
     struct tdm_sup_reply r = { .err = TDM_OK };
-    bool later = false;
-    uint32_t i = 0;
 
-    if (s->phase == STARTING) { /* answered in order, when the start is through */
-        tdm_msg_take(self, m);
-        m->next_ = NULL;
-        struct tdm_msg **end = &s->held;
-        while (*end != NULL)
-            end = &(*end)->next_;
-        *end = m;
-        return TDM_OK;
-    }
     if (q->op == TDM_SUP_COUNT)
         count(s, &r);
+    else if (s->cfg->strategy == TDM_DYNAMIC)
+        r.err = admin_dynamic(self, s, q, from, ref);
     else
-        r.err =
-            s->cfg->strategy == TDM_DYNAMIC ? admin_dynamic(self, s, q) : admin_static(self, s, q, &later);
-    struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : entry_by_id(s, q->id, &i);
-    if (later) {
-        e->answer = tdm_msg_take(self, m);
-        return TDM_OK;
-    }
+        r.err = admin_static(self, s, q, from, ref);
+    if (r.err == LATER)
+        return;
+    const struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : entry_by_id(s, q->id);
     if (e != NULL && e->child != NULL)
         r.pid = pid_of(e->child);
-    struct tdm_msg *reply = tdm_msg_copy(self->rt, TDM_MSG_REPLY, &r, sizeof r);
-    return reply == NULL ? TDM_OK : (tdm_reply(self->rt, m, reply), TDM_OK);
+    reply(self, from, ref, &r);
+}
+
+/* Answered in order, when the start is through. */
+static void hold(tdm_self *self, struct sup *s, const struct tdm_msg *m)
+{
+    struct held *h = tdm_alloc(self, sizeof *h);
+    struct held **end = &s->held;
+
+    if (h == NULL) {
+        reply(self, m->from, m->ref, &(struct tdm_sup_reply){ .err = TDM_ENOMEM });
+        return;
+    }
+    *h = (struct held){ .question = *(const struct admin *)tdm_msg_view(m), .from = m->from, .ref = m->ref };
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = h;
 }
 
 tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
@@ -643,11 +800,11 @@ static int init(tdm_self *self, void *state, const struct tdm_start *start)
 
 static int release_held(tdm_self *self, struct sup *s)
 {
-    while (s->held != NULL && s->phase == RUNNING) {
-        struct tdm_msg *m = s->held;
-        s->held = m->next_;
-        if (runtime_send_unbounded(self->rt, tdm_self_pid(self), m) < 0)
-            tdm_msg_free(self->rt, m);
+    while (s->held != NULL && s->phase != STARTING) {
+        struct held *h = s->held;
+        s->held = h->next;
+        admin(self, s, &h->question, h->from, h->ref);
+        tdm_free(self, h);
     }
     return TDM_OK;
 }
@@ -673,9 +830,13 @@ static int handle(tdm_self *self, void *state, struct tdm_msg *m)
         break;
     case SIG_FAMILY_EMPTY:
         tdm_msg_take(self, m);
-        return s->phase == STOPPING && family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
+        return family_empty_heard(s->family) && s->phase == STOPPING ? finish(self, s) : TDM_OK;
     case SIG_ADMIN:
-        return admin(self, s, m);
+        if (s->phase == STARTING)
+            hold(self, s, m);
+        else
+            admin(self, s, tdm_msg_view(m), m->from, m->ref);
+        return TDM_OK;
     case TDM_MSG_STOP:
         return begin_stop(self, s, &shutdown);
     case TDM_MSG_TIMER:
@@ -697,13 +858,6 @@ static int terminate(tdm_self *self, void *state, const struct tdm_reason *reaso
     struct sup *s = state;
 
     (void)reason;
-    while (s->held != NULL) {
-        struct tdm_msg *next = s->held->next_;
-        tdm_msg_free(self->rt, s->held);
-        s->held = next;
-    }
-    for (uint32_t i = 0; i < s->n; i++)
-        tdm_msg_free(self->rt, s->entries[i].answer);
     if (s->phase == STOPPING && s->start_err < 0)
         runtime_tell_waiters(self->rt, tdm_self_pid(self), false, s->start_err);
     return TDM_OK;
