@@ -176,8 +176,11 @@ int resync_listed(struct census *listed, const char *app, const char *json, size
     struct json_slice ids, id;
     char text[ARI_ID_BYTES];
 
-    if (json_scan(NULL, json, bytes, NULL, NULL) != TDM_OK ||
-        !json_text_find(json, bytes, "channel_ids", &ids) || ids.kind != JSON_SCAN_ARRAY)
+    if (json_scan(NULL, json, bytes, NULL, NULL) != TDM_OK)
+        return TDM_EPROTO;
+    if (json_text_find(json, bytes, "", &ids) && ids.kind == JSON_SCAN_ARRAY && ids.bytes == 2)
+        return TDM_OK; /* "[]": a small server that keeps no books on apps, such as a load generator */
+    if (!json_text_find(json, bytes, "channel_ids", &ids) || ids.kind != JSON_SCAN_ARRAY)
         return TDM_EPROTO;
     for (const char *p = ids.at; ari_json_next(&p, ids.at + ids.bytes, &id);) {
         const ptrdiff_t n =

@@ -176,7 +176,7 @@ Test(ari_resync, servers_that_do_not_say_what_a_channel_does_are_believed_by_the
 Test(ari_resync, an_answer_of_another_form_is_an_error_and_not_an_empty_list)
 {
     static const char *const bad[] = {
-        "", "[", "{}", "[]", "{\"channel_ids\":{}}", "{\"channel_ids\":\"1\"}", "null"
+        "", "[", "{}", "[1]", "{\"channel_ids\":{}}", "{\"channel_ids\":\"1\"}", "null"
     };
     struct fixture f;
 
