@@ -21,6 +21,7 @@
 struct call_start {
     struct tdm_source *source;
     const struct app_entry *app; /* that the call was started with */
+    uint64_t claim;              /* what the key holds until the place is known */
     bool adopted;
     uint32_t switch_app_bytes, id_bytes, json_bytes;
     char text[];

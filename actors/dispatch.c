@@ -3,8 +3,9 @@
  * Idea:      a key is bytes, (app, id) of a call or (app, kind, id) of an object a call made; a table leads
  *            from it to the place of the call's actor. A place keeps its mailbox over restarts, so the
  *            route outlives a crash without anybody doing anything.
- * Claim:     START reserves the key, makes the place, then puts the place in. The actor may run and even
- *            end in between, so it puts itself in, too (dispatch_call_here): whoever comes first.
+ * Claim:     START reserves the key with a number of its own, makes the place, then puts the place in. The
+ *            actor may run and even end in between, so it puts itself in, too (dispatch_call_here): whoever
+ *            comes first. An actor of an earlier call of that id holds another number and can not.
  *            The reader is the only one that starts calls and routes their events; so the event right
  *            behind a START finds a place.
  * Invariant: a key leads to a place of which an end has not been seen. A key is removed only if it still
@@ -47,6 +48,8 @@ int key_make(struct key *k, const char *app, size_t app_bytes, const char *kind,
 
     if (app_bytes > TDM_CALL_APP_MAX || kind_bytes > DISPATCH_KIND_MAX || id_bytes > TDM_CALL_ID_MAX)
         return TDM_ETOOBIG;
+    if (memchr(app, '\0', app_bytes) != NULL || memchr(id, '\0', id_bytes) != NULL)
+        return TDM_EINVAL;
     k->bytes = 0;
     add_part(k, app, app_bytes);
     if (kind != NULL)
@@ -123,7 +126,7 @@ static void say(struct tdm_source *src, enum trouble what, const char *event, co
 /* ---- START ----------------------------------------------------------------------------------- */
 
 /* The start argument, in a block of the reader's that is used again for the next one. */
-static struct call_start *fill_start(struct tdm_source *src, size_t bytes)
+static struct call_start *scratch_for(struct tdm_source *src, size_t bytes)
 {
     size_t room = bytes * 2;
 
@@ -153,13 +156,14 @@ static int start_actor(struct tdm_source *src, const struct app_entry *app, cons
                        tdm_place *ret)
 {
     size_t bytes = sizeof(struct call_start) + b->app_bytes + b->id_bytes + b->json_bytes + 3;
-    struct call_start *start = fill_start(src, bytes);
+    struct call_start *start = scratch_for(src, bytes);
     char *to, *tag;
 
     if (start == NULL)
         return TDM_ENOMEM;
     *start = (struct call_start){ .source = src,
                                   .app = app,
+                                  .claim = src->claims,
                                   .adopted = b->adopted,
                                   .switch_app_bytes = (uint32_t)b->app_bytes,
                                   .id_bytes = (uint32_t)b->id_bytes,
@@ -175,26 +179,25 @@ void dispatch_call_here(const struct call_start *start, tdm_place place)
     struct key k;
 
     key_of_call(&k, start);
-    (void)table_replace(start->source->calls, k.text, k.bytes, DISPATCH_RESERVED, place.id);
+    (void)table_replace(start->source->calls, k.text, k.bytes, start->claim, place.id);
 }
 
 static int claim(struct tdm_source *src, const struct key *k, const struct app_entry *app,
                  const struct beginning *b)
 {
     tdm_place place;
-    int err = table_add(src->calls, k->text, k->bytes, DISPATCH_RESERVED, NULL);
+    int err = table_add(src->calls, k->text, k->bytes, ++src->claims, NULL);
 
     if (err != TDM_OK)
         return err;
     err = start_actor(src, app, b, &place);
     if (err != TDM_OK) {
-        (void)table_remove(src->calls, k->text, k->bytes, DISPATCH_RESERVED);
+        (void)table_remove(src->calls, k->text, k->bytes, src->claims);
         return err;
     }
     tdm_count(&calls_started, 1);
     tdm_count(&calls_live, 1);
-    (void)table_replace(src->calls, k->text, k->bytes, DISPATCH_RESERVED,
-                        place.id); /* unless the actor has done it */
+    (void)table_replace(src->calls, k->text, k->bytes, src->claims, place.id); /* or the actor has done it */
     return TDM_OK;
 }
 
@@ -249,6 +252,8 @@ static int send_event(struct tdm_source *src, struct table *table, const struct 
         return TDM_ENOTFOUND;
     }
     tdm_count(err == TDM_OK ? &delivered : &refused, 1);
+    if (err != TDM_OK)
+        say(src, NO_ROOM, "event.refused", b->app, b->app_bytes, b->id, b->id_bytes, err);
     return err;
 }
 
@@ -359,7 +364,7 @@ static void each_one(void *ctx, const void *key, size_t bytes, uint64_t place)
     const char *app = key;
 
     (void)bytes;
-    if (place != DISPATCH_RESERVED)
+    if (id_is_place(place))
         e->fn(e->ctx, app, app + strlen(app) + 1, (tdm_place){ place });
 }
 

@@ -9,8 +9,7 @@
 
 #define DISPATCH_KIND_MAX 32u
 #define DISPATCH_KEY_MAX  (TDM_CALL_APP_MAX + DISPATCH_KIND_MAX + TDM_CALL_ID_MAX + 3u)
-#define DISPATCH_RESERVED UINT64_MAX /* no place has this id */
-#define DISPATCH_RECENT   4096u      /* a power of two */
+#define DISPATCH_RECENT   4096u /* a power of two */
 #define DISPATCH_NAME_MAX 160u
 
 /* The calls of one app, and what their supervisor points to. */
@@ -27,7 +26,7 @@ struct quiet {
     uint64_t left_out;
 };
 
-enum trouble { NO_OWNER, NO_APP, NO_ACTOR, TOO_LONG, TROUBLES };
+enum trouble { NO_OWNER, NO_APP, NO_ACTOR, NO_ROOM, TOO_LONG, TROUBLES };
 
 struct tdm_source {
     /* fixed by tdm_source_new() and tdm_source_child_spec() */
@@ -42,12 +41,13 @@ struct tdm_source {
     char top_name[DISPATCH_NAME_MAX];
     struct tdm_source *watch_arg; /* the watch's start argument: ourselves */
     /* written by the reader and by calls that end */
-    struct table *calls, *objects; /* from key to place */
+    struct table *calls, *objects; /* from key to place; of a call that is being started: to its claim */
     /* Hashes of keys freed lately, each in its own cell: tells late events from strays, for the counters
      * alone. relaxed: a count that is off by one harms nobody. */
     _Atomic uint64_t recent[DISPATCH_RECENT];
     /* reader only */
     struct quiet quiet[TROUBLES];
+    uint64_t claims; /* numbers no place can have */
     struct call_start *scratch;
     size_t scratch_bytes;
 };

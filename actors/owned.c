@@ -90,7 +90,7 @@ static bool to_sweep(const struct sweep *s, uint64_t place)
 {
     if (s->place != 0)
         return place == s->place;
-    return place != DISPATCH_RESERVED && actor_of(s->rt, place) == NULL; /* between two lives is not dead */
+    return id_is_place(place) && actor_of(s->rt, place) == NULL; /* between two lives is not dead */
 }
 
 static void sweep_one(void *ctx, const void *key, size_t bytes, uint64_t place)

@@ -132,6 +132,36 @@ Test(dispatch, an_id_beyond_the_limit_is_refused_and_one_at_the_limit_is_not, .t
     run_desk(reads, long_id_story);
 }
 
+static void zero_byte_story(struct fake *f)
+{
+    fake_check(f, tdm_source_call_start(f->src, FAKE_APP, 4, "c\0d", 3, "{}", 2, false) == TDM_EINVAL);
+    fake_check(f, tdm_source_event(f->src, FAKE_APP, 4, "channel", "c\0d", 3, "{}", 2) == TDM_EINVAL);
+    fake_check(f, tdm_source_calls(f->src) == 0);
+}
+
+Test(dispatch, an_id_with_a_zero_byte_is_no_id, .timeout = 60)
+{
+    run_desk(reads, zero_byte_story);
+}
+
+static void rush_story(struct fake *f)
+{
+    for (int n = 0; n < 5; n++) {
+        fake_check(f, fake_start(f, FAKE_APP, "c1") == TDM_OK);
+        if (n < 4)
+            fake_check(f, fake_end(f, FAKE_APP, "c1") == TDM_OK);
+    }
+    fake_event(f, FAKE_APP, "channel", "c1", "{\"n\":\"last\"}");
+    fake_pass(f, 100);
+    fake_check(f, noted_times(f, "c1 starts;") == 5 && noted_times(f, "c1 last;") == 1);
+    fake_check(f, noted_times(f, "source end;") == 4 && tdm_source_calls(f->src) == 1);
+}
+
+Test(dispatch, calls_of_one_id_in_a_rush_do_not_take_each_others_events, .timeout = 60)
+{
+    run_desk(reads, rush_story);
+}
+
 static void shutting_story(struct fake *f)
 {
     tdm_runtime_stop(f->rt, 1000);
