@@ -9,8 +9,9 @@
  *            own connection is reported: the I/O thread carries out our commands in order, and is one
  *            thread, so by then the old tap has returned for the last time.
  * Attempts:  end in CLOSED, always and exactly once, whatever went wrong; the retry starts there and
- *            nowhere else. The delay grows until a connection has lasted as long as the largest delay:
- *            a server that accepts and drops at once is not hammered.
+ *            nowhere else. While we are away new calls do not reach us, so a connection that lasted at
+ *            least a fifth of the shortest delay is replaced nearly at once. Otherwise the delay grows: a server
+ *            that refuses, or accepts and drops, is not hammered.
  * Replaced:  when another program takes an app over, the socket stays open but that app is silent. To
  *            take it back at once would only make two programs quarrel, so the next connection waits
  *            for cfg.replaced_ms. */
@@ -56,6 +57,7 @@ struct conn {
     bool settled; /* the comparison is done, events may be routed: by us until live_since_ns, then by the
                      reader */
     bool stopping;
+    bool at_once;    /* the next attempt need not wait */
     const char *why; /* we end the connection ourselves; NULL: we do not */
     struct backoff backoff;
     tdm_ref retry, take_back, hurry; /* timers */
@@ -183,9 +185,12 @@ static void now_waiting(struct tdm_ari_state *s, const void *arg)
 
 static void wait_and_retry(tdm_self *self, struct conn *c, const struct ending *e)
 {
-    const uint32_t wait_ms = backoff_next(&c->backoff, c->a->env->random(c->a->env));
+    const uint64_t random = c->a->env->random(c->a->env);
+    const uint32_t wait_ms = c->at_once ? 1 + (uint32_t)(random % (c->backoff.min_ms / 10 + 1))
+                                        : backoff_next(&c->backoff, random);
     const bool news = e->err != c->last_err || e->status != c->last_status;
 
+    c->at_once = false;
     c->last_err = e->err;
     c->last_status = e->status;
     ari_publish(c->a, now_waiting, e);
@@ -337,7 +342,8 @@ static void let_down(tdm_self *self, struct conn *c)
 {
     const uint64_t lasted_ns = c->live_since_ns != 0 ? tdm_now_ns(self) - c->live_since_ns : 0;
 
-    if (lasted_ns >= TDM_MS(c->a->cfg.backoff_max_ms))
+    c->at_once = c->live_since_ns != 0 && lasted_ns >= TDM_MS(c->a->cfg.backoff_min_ms) / 5;
+    if (c->at_once)
         backoff_reset(&c->backoff);
     tdm_count(&lost, 1);
     tdm_count(&connected, -1);

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ struct ari_server {
     pthread_cond_t news;
     int listener, wake[2];
     uint16_t port;
-    bool stop;
+    _Atomic bool stop;
     int refuse;
     struct peer peer[PEERS];
     int events; /* fd of the newest WebSocket; -1 */
@@ -382,9 +383,7 @@ static void wake(struct ari_server *s)
 
 void ari_server_free(struct ari_server *s)
 {
-    pthread_mutex_lock(&s->lock);
     s->stop = true;
-    pthread_mutex_unlock(&s->lock);
     wake(s);
     pthread_join(s->thread, NULL);
     for (int i = 0; i < PEERS; i++)
