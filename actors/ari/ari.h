@@ -37,6 +37,10 @@ struct ari {
     struct session *sessions;
     struct resync *resync;                /* NULL: none under way */
     char entity_id[64], startup_time[64]; /* of the server that was last asked */
+    /* Touched by whoever holds the right to route (gate.c). */
+    struct {
+        uint64_t until_ns, left_out; /* one line of the log a minute, and how many it stands for */
+    } quiet[2];
     /* Under the lock, which is held for a copy and never by the reader. */
     pthread_mutex_t lock;
     struct tdm_ari_state state;

@@ -7,7 +7,9 @@
 #include "route.h"
 #include "conn.h"
 #include "ops.h"
+#include "tandem/env.h"
 #include "tandem/log.h"
+#include "tandem/timer.h"
 
 #include <string.h>
 
@@ -29,6 +31,23 @@ static const char *const object_names[] = {
     [ARI_CHANNEL] = "channel", [ARI_BRIDGE] = "bridge",     [ARI_ENDPOINT] = "endpoint",
     [ARI_DEVICE] = "device",   [ARI_PLAYBACK] = "playback", [ARI_RECORDING] = "recording",
 };
+
+enum { SAY_MALFORMED, SAY_UNSERVED };
+
+/* A flood of one kind of trouble is one line a minute; *left_out: how many were kept back before it. */
+static bool may_say(struct ari *a, int what, uint64_t *left_out)
+{
+    const uint64_t now = a->env->now_ns(a->env);
+
+    if (now < a->quiet[what].until_ns) {
+        a->quiet[what].left_out++;
+        return false;
+    }
+    *left_out = a->quiet[what].left_out;
+    a->quiet[what].until_ns = now + TDM_S(60);
+    a->quiet[what].left_out = 0;
+    return true;
+}
 
 struct event {
     struct ari *a;
@@ -70,15 +89,16 @@ void route_unserved(struct ari *a, const char *app, size_t app_bytes, const char
                     int why)
 {
     const tdm_pid actor = { atomic_load_explicit(&a->conn_actor, memory_order_relaxed) };
+    static const char *const then[] = { "hand_back", "hang_up", "leave" };
     char channel[ARI_ID_BYTES + 1];
+    uint64_t left_out;
     tdm_ref ref;
 
     tdm_count(&unserved, 1);
-    tdm_log_warn("ari.unserved", "source=%s app=%s channel=%s error=%s then=%s", a->cfg.name,
-                 TDM_LOG_TEXT(app, app_bytes), TDM_LOG_TEXT(id, id_bytes), tdm_errname(why),
-                 a->cfg.on_unknown == TDM_ARI_HAND_BACK ? "hand_back"
-                 : a->cfg.on_unknown == TDM_ARI_HANG_UP ? "hang_up"
-                                                        : "leave");
+    if (may_say(a, SAY_UNSERVED, &left_out))
+        tdm_log_warn("ari.unserved", "source=%s app=%s channel=%s error=%s then=%s left_out=%llu",
+                     a->cfg.name, TDM_LOG_TEXT(app, app_bytes), TDM_LOG_TEXT(id, id_bytes), tdm_errname(why),
+                     then[a->cfg.on_unknown], (unsigned long long)left_out);
     if (id_bytes > ARI_ID_BYTES || a->cfg.on_unknown == TDM_ARI_LEAVE)
         return;
     memcpy(channel, id, id_bytes);
@@ -171,13 +191,15 @@ void route_event(struct ari *a, const char *json, size_t bytes)
     char scratch[ARI_SCRATCH_BYTES];
     struct ari_frame frame;
     struct ari_fault fault = { .word = "too long" };
+    uint64_t left_out;
     const int err = ari_wire_scan(&frame, json, bytes, scratch, sizeof scratch, &fault);
 
     tdm_count(&events, 1);
     if (err != TDM_OK) {
         tdm_count(&malformed, 1);
-        tdm_log_warn("ari.malformed", "source=%s at=%zu bytes=%zu what=\"%s\"", a->cfg.name, fault.at, bytes,
-                     fault.word);
+        if (may_say(a, SAY_MALFORMED, &left_out))
+            tdm_log_warn("ari.malformed", "source=%s at=%zu bytes=%zu what=\"%s\" left_out=%llu", a->cfg.name,
+                         fault.at, bytes, fault.word, (unsigned long long)left_out);
         return;
     }
     if (frame.bad_ids > 0)
