@@ -193,23 +193,27 @@ void call_feed(tdm_call *call, struct tdm_msg *msg)
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
+/* The text of the start event is kept once, in the event. */
 static int copy_start(tdm_call *call, const struct tdm_start *start)
 {
     const struct call_start *from = start->arg;
+    const char *json = call_start_json(from);
+    size_t bytes = (size_t)(json - (const char *)from);
     struct event_head head = { .application = call_start_app(from),
-                               .application_bytes = from->switch_app_bytes };
-    struct call_start *copy = tdm_alloc(call->self, start->arg_bytes);
+                               .application_bytes = from->switch_app_bytes,
+                               .source = tdm_source_name(from->source) };
+    struct call_start *copy = tdm_alloc(call->self, bytes);
 
     if (copy == NULL)
         return TDM_ENOMEM;
-    memcpy(copy, from, start->arg_bytes);
+    memcpy(copy, from, bytes);
+    copy->json_bytes = 0;
     call->start = copy;
     call->source = copy->source;
     call->ops = dispatch_ops(copy->source);
     call->app = copy->app;
     call->restarts = start->restarts;
-    head.source = tdm_source_name(copy->source);
-    return event_for_actor(call->self, &head, call_start_json(copy), copy->json_bytes, &call->event);
+    return event_for_actor(call->self, &head, json, from->json_bytes, &call->event);
 }
 
 static int set_up(tdm_call *call, const struct tdm_start *start)
