@@ -22,7 +22,7 @@ TDM_COUNTER(counter_steals, "tandem_scheduler_steals_total",
             "actors run by another worker than the one that woke them");
 TDM_COUNTER(counter_wakes, "tandem_scheduler_wakes_total", "parked workers woken");
 
-enum { TIMERS_EVERY = 16, COMMON_EVERY = 61, SPINS = 400 };
+enum { TIMERS_EVERY = 16, COMMON_EVERY = 61, SPINS = 50 };
 
 struct wheel *scheduler_wheel(struct tdm_runtime *rt, uint32_t number)
 {
