@@ -117,7 +117,6 @@ static void end_call(tdm_call *call)
     if (call->ended)
         return;
     call->ended = true;
-    call->ended_ns = tdm_now_ns(call->self);
     op_abandon_all(call, TDM_EHANGUP, false);
     if (call->phase == CALL_CLOSING)
         call->phase = CALL_OVER;
@@ -403,6 +402,8 @@ static int terminate(tdm_self *self, void *state, const struct tdm_reason *reaso
         return TDM_OK;
     if (reason->kind == TDM_EXIT_ERROR)
         return TDM_OK; /* there will be another incarnation, or on_give_up */
+    if (call->begun && !call->ended && !call->left)
+        call_give_up(call); /* the app ended the actor by itself: the caller must not stay in silence */
     if (call->begun && call->ops->end != NULL)
         call->ops->end(call, call->mine);
     source_observe(call->start, "exit", call->event);

@@ -109,15 +109,16 @@ struct tdm_call {
     bool leaving; /* hangup, hand_back or move of ours is under way or done */
     bool left;    /* done */
     bool ended;
+    bool given_up; /* the source was asked to end the call without us */
     bool stopping;
     bool consumed; /* an operation used the event in hand */
     bool app_done; /* a callback returned TDM_STOP */
     bool end_told; /* on_end has run */
     enum call_phase phase;
-    int verdict; /* of a behaviour app's callback: TDM_OK, TDM_STOP, an error */
-    uint64_t ended_ns;
-    uint32_t refusals; /* verbs answered TDM_EHANGUP since the end */
-    struct op *op;     /* list */
+    int verdict;         /* of a behaviour app's callback: TDM_OK, TDM_STOP, an error */
+    uint64_t refused_ns; /* when a verb was first answered TDM_EHANGUP; 0: never */
+    uint32_t refusals;   /* how many since then */
+    struct op *op;       /* list */
     char type_ahead[CALL_TYPE_AHEAD];
     uint32_t type_ahead_count;
     bool events_wanted;
@@ -183,6 +184,8 @@ void unread_keep(tdm_call *call, tdm_event *event);
 /* ---- close.c --------------------------------------------------------------------------------- */
 /* The app is over: see to it that the call is, too, and then the actor. */
 void call_close(tdm_call *call);
+/* The actor can not end the call itself, or will not: have the source do it. Once. */
+void call_give_up(tdm_call *call);
 
 /* ---- note.c ---------------------------------------------------------------------------------- */
 /* Take over the note of the last incarnation: which app ran, with which arguments, and the app's own. */

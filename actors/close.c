@@ -21,14 +21,21 @@ static void linger(tdm_call *call, struct op *op)
         call->phase = CALL_OVER;
 }
 
+void call_give_up(tdm_call *call)
+{
+    if (call->given_up || call->ops->give_up == NULL)
+        return;
+    call->given_up = true;
+    call->ops->give_up(call->source, call_start_app(call->start), call_start_id(call->start));
+}
+
 /* It could not be ended as a verb: at least the switch hears of it, the caller must not stay in silence. */
 static void leave_it(tdm_call *call, int err)
 {
     tdm_log_error("call.not_ended", "err=%s words=%s", tdm_errname(err),
                   TDM_LOG_TEXT(call->error, strlen(call->error)));
     call->phase = CALL_OVER;
-    if (call->ops->give_up != NULL)
-        call->ops->give_up(call->source, call_start_app(call->start), call_start_id(call->start));
+    call_give_up(call);
 }
 
 static void request_end(tdm_call *call, struct closing *c)

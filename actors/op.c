@@ -124,15 +124,18 @@ void op_abandon_all(tdm_call *call, int err, bool call_goes_on)
     }
 }
 
-/* An app that goes on although its call has ended: let others run, and end it when it has had its time. */
+/* An app that goes on although its call is over: let others run, and end it when it has had its time. */
 static void overstay(tdm_call *call)
 {
-    struct tdm_reason late = { .kind = TDM_EXIT_SHUTDOWN,
-                               .text = "the app did not return after the end of its call" };
+    const struct tdm_reason late = { .kind = TDM_EXIT_SHUTDOWN,
+                                     .text = "the app did not return after the end of its call" };
+    uint64_t now = tdm_now_ns(call->self);
 
-    if (!call->ended || !call->fiber)
+    if (!call->fiber)
         return;
-    if (tdm_now_ns(call->self) - call->ended_ns > TDM_MS(CALL_GRACE_MS)) {
+    if (call->refused_ns == 0)
+        call->refused_ns = now;
+    if (now - call->refused_ns > TDM_MS(CALL_GRACE_MS)) {
         tdm_log_warn("call.overstayed", "app=%s grace_ms=%u", call->app->name, CALL_GRACE_MS);
         tdm_exit(call->self, &late);
     }

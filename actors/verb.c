@@ -37,6 +37,8 @@ static void plain_done(tdm_call *call, struct op *op, int err, const char *value
     if (op_ends_call(op)) {
         call->left = err == TDM_OK;
         call->leaving = call->left;
+        call->refused_ns = 0; /* if it failed, the call is the app's again */
+        call->refusals = 0;
     }
     op_finish(op, err);
 }

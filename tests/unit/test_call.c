@@ -159,6 +159,48 @@ Test(call, an_app_that_does_not_return_after_the_end_is_ended, .timeout = 60)
     run_desk(stays, stays_story);
 }
 
+static void hangs_up_and_stays(tdm_call *call)
+{
+    tdm_hangup(call, 0);
+    stays(call);
+}
+
+static void left_story(struct fake *f)
+{
+    size_t before = tdm_actor_count(f->rt);
+
+    begin(f);
+    fake_pass(f, 6000);
+    fake_diary_is(f, "hangup 16;source end;");
+    fake_check(f, tdm_actor_count(f->rt) == before);
+}
+
+Test(call, an_app_that_does_not_return_after_its_own_hangup_is_ended, .timeout = 60)
+{
+    run_desk(hangs_up_and_stays, left_story);
+}
+
+static void exits(tdm_call *call)
+{
+    const struct tdm_reason reason = { .kind = TDM_EXIT_NORMAL };
+
+    tdm_answer(call);
+    tdm_exit(tdm_call_self(call), &reason);
+}
+
+static void exits_story(struct fake *f)
+{
+    begin(f);
+    fake_pass(f, 100);
+    fake_diary_is(f, "answer;give_up desk c1;source end;");
+    fake_check(f, tdm_source_calls(f->src) == 0);
+}
+
+Test(call, an_app_that_ends_its_actor_does_not_leave_the_caller_in_silence, .timeout = 60)
+{
+    run_desk(exits, exits_story);
+}
+
 static void sign_story(struct fake *f)
 {
     begin(f);
