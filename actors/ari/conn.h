@@ -10,8 +10,8 @@ extern const struct tdm_behaviour conn_behaviour;
 /* Messages to it. */
 enum {
     CONN_MSG_GO = TDM_MSG_INTERNAL + 900, /* the subtree stands: begin */
-    CONN_MSG_REPLACED,              /* an app of ours was taken over; its name, with NUL */
-    CONN_MSG_ADOPT,                 /* the calls' actors are gone: connect anew and ask */
+    CONN_MSG_REPLACED,                    /* an app of ours was taken over; its name, with NUL */
+    CONN_MSG_ADOPT,                       /* the calls' actors are gone: connect anew and ask */
 };
 
 /* Free what the last incarnation left behind. When no thread of the runtime runs any more. */

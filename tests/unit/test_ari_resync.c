@@ -78,7 +78,7 @@ Test(ari_resync, an_end_that_nobody_saw_names_the_channel_whatever_its_id)
 
 #define CHANNEL(id, name, data)                                                                              \
     "{\"id\":\"" id "\",\"state\":\"Up\",\"dialplan\":{\"app_name\":\"" name "\",\"app_data\":\"" data "\"}" \
-                                                                                                       "}"
+    "}"
 
 struct fixture {
     struct counted mem;
