@@ -31,6 +31,7 @@ struct program_app {
 
 struct program_config {
     int64_t workers; /* 0: one per core */
+    int64_t stuck_after_ms;
     struct {
         int level, format; /* enum tdm_log_level, enum tdm_log_format */
     } log;

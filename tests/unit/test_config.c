@@ -507,7 +507,7 @@ Test(config, ten_different_faults_are_all_reported_in_one_run)
         uint32_t line;
         const char *key, *text, *allowed;
     } want[] = {
-        { 2, "runtime.workers", "must be a whole number, not \"many\"", "0 to 1024" },
+        { 2, "runtime.workers", "must be a whole number, not \"many\"", "0 to 60" },
         { 3, "runtime.log.levle", "unknown key; did you mean \"level\"?", "level, format" },
         { 6, "sources.pbx1.type", "unknown word \"asterix\"", "ari" },
         { 7, "sources.pbx1.url", "must not hold a user or password", NULL },
