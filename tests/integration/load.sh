@@ -20,12 +20,19 @@ field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).read(
 
 is() { [ "$(field "$1" "$2")" = "$3" ]; }
 
+# live: how many calls the daemon has now.
+live() {
+    python3 -c 'import sys, urllib.request as u
+for line in u.urlopen(sys.argv[1]).read().decode().splitlines():
+    if line.startswith("tandem_calls "): print(line.split()[1])' "http://127.0.0.1:$page/metrics"
+}
+
 rss_kb() { awk '/VmRSS/ { print $2 }' "/proc/$daemon/status"; }
 
 start_daemon() {
-    port=$(free_port)
+    port=$(free_port) page=$(free_port)
     cat >"$work/tandem.yaml" <<YAML
-runtime: { stuck_after: 500ms, log: { level: error } }
+runtime: { stuck_after: 500ms, log: { level: error }, metrics: { listen: "127.0.0.1:$page" } }
 sources:
   exchange:
     type: ari
@@ -66,12 +73,18 @@ calls=10000
 start_daemon
 sleep 0.5
 before=$(rss_kb)
-exchange held --calls $calls --at-once $calls --rate 2500 --script "wait answer; wait 9s; press 1; hangup" &
+exchange held --calls $calls --at-once $calls --rate 2500 --script "wait answer; wait 12s; press 1; hangup" &
 runner=$!
-sleep 7
+peak=0
+for _ in {1..60}; do
+    peak=$(live)
+    [ "$peak" != $calls ] || break
+    sleep 0.2
+done
 held=$(rss_kb)
 wait $runner
 echo "# memory: $(((held - before) * 1024 / calls)) bytes per held call (resident, fiber stacks included)"
+check "10000 calls at once: all are live in the same moment" test "$peak" = $calls
 check "10000 calls at once: one actor each" is "$work/held.json" actors_started $calls
 check "10000 calls at once: every actor ended" is "$work/held.json" actors_ended $calls
 check "10000 calls at once: no event lost" is "$work/held.json" lost 0
