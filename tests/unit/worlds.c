@@ -56,7 +56,8 @@ static void *counted_alloc(struct tdm_env *env, size_t bytes)
     void *p = alloc_below(env, bytes);
 
     if (p != NULL)
-        atomic_fetch_add_explicit(&world_now->blocks, 1, memory_order_relaxed); /* a number to look at in the end */
+        atomic_fetch_add_explicit(&world_now->blocks, 1,
+                                  memory_order_relaxed); /* a number to look at in the end */
     return p;
 }
 
@@ -261,7 +262,8 @@ static void wait_count(struct world *w, const char *what, bool any, uint64_t n, 
     char text[96];
 
     while (count_marks(w, what, any, n) < count) {
-        snprintf(text, sizeof text, "waited for %zu marks \"%s\", got %zu", count, what, count_marks(w, what, any, n));
+        snprintf(text, sizeof text, "waited for %zu marks \"%s\", got %zu", count, what,
+                 count_marks(w, what, any, n));
         world_check(w, w->env->now_ns(w->env) < deadline, text, __FILE__, __LINE__);
         w->env->park(w->env, &w->parker, deadline);
     }
@@ -353,7 +355,8 @@ static int worker_handle(tdm_self *self, void *state, struct tdm_msg *m)
         break;
     case MSG_ASK_NUMBER:
         return tdm_reply(tdm_self_runtime(self), m,
-                         tdm_msg_copy(tdm_self_runtime(self), TDM_MSG_REPLY, &a->number, sizeof a->number)) == TDM_ENOMEM
+                         tdm_msg_copy(tdm_self_runtime(self), TDM_MSG_REPLY, &a->number, sizeof a->number)) ==
+                       TDM_ENOMEM
                    ? TDM_ENOMEM
                    : TDM_OK;
     case TDM_MSG_EXIT:

@@ -59,39 +59,39 @@ void world_run_sim(world_body *body, const struct world_opts *opts);
 uint64_t world_run_seed(world_body *body, const struct world_opts *opts, uint64_t seed);
 
 #define WORLD_TEST(suite, name) WORLD_TEST_WITH(suite, name, { 0 })
-#define WORLD_TEST_WITH(suite, name, ...)                            \
-    static void name(struct world *w);                               \
-    static const struct world_opts name##_opts = __VA_ARGS__;        \
-    Test(suite, name, .timeout = 120)                                \
-    {                                                                \
-        world_run_real(name, &name##_opts);                          \
-    }                                                                \
-    Test(suite, name##_under_every_seed, .timeout = 240)             \
-    {                                                                \
-        world_run_sim(name, &name##_opts);                           \
-    }                                                                \
+#define WORLD_TEST_WITH(suite, name, ...)                     \
+    static void name(struct world *w);                        \
+    static const struct world_opts name##_opts = __VA_ARGS__; \
+    Test(suite, name, .timeout = 120)                         \
+    {                                                         \
+        world_run_real(name, &name##_opts);                   \
+    }                                                         \
+    Test(suite, name##_under_every_seed, .timeout = 240)      \
+    {                                                         \
+        world_run_sim(name, &name##_opts);                    \
+    }                                                         \
     static void name(struct world *w)
 #define SIM_TEST(suite, name) SIM_TEST_WITH(suite, name, { 0 })
-#define SIM_TEST_WITH(suite, name, ...)                              \
-    static void name(struct world *w);                               \
-    static const struct world_opts name##_opts = __VA_ARGS__;        \
-    Test(suite, name, .timeout = 240)                                \
-    {                                                                \
-        world_run_sim(name, &name##_opts);                           \
-    }                                                                \
+#define SIM_TEST_WITH(suite, name, ...)                       \
+    static void name(struct world *w);                        \
+    static const struct world_opts name##_opts = __VA_ARGS__; \
+    Test(suite, name, .timeout = 240)                         \
+    {                                                         \
+        world_run_sim(name, &name##_opts);                    \
+    }                                                         \
     static void name(struct world *w)
-#define REAL_TEST_WITH(suite, name, ...)                             \
-    static void name(struct world *w);                               \
-    static const struct world_opts name##_opts = __VA_ARGS__;        \
-    Test(suite, name, .timeout = 120)                                \
-    {                                                                \
-        world_run_real(name, &name##_opts);                          \
-    }                                                                \
+#define REAL_TEST_WITH(suite, name, ...)                      \
+    static void name(struct world *w);                        \
+    static const struct world_opts name##_opts = __VA_ARGS__; \
+    Test(suite, name, .timeout = 120)                         \
+    {                                                         \
+        world_run_real(name, &name##_opts);                   \
+    }                                                         \
     static void name(struct world *w)
 
 /* In bodies only, never in an actor. */
 #define check(w, condition) world_check((w), (condition), #condition, __FILE__, __LINE__)
-#define check_eq(w, a, b) world_check_eq((w), (int64_t)(a), (int64_t)(b), #a " is " #b, __FILE__, __LINE__)
+#define check_eq(w, a, b)   world_check_eq((w), (int64_t)(a), (int64_t)(b), #a " is " #b, __FILE__, __LINE__)
 void world_check(struct world *w, bool ok, const char *text, const char *file, int line);
 void world_check_eq(struct world *w, int64_t a, int64_t b, const char *text, const char *file, int line);
 
@@ -127,7 +127,8 @@ struct worker_arg {
     uint64_t number;
     int init_result; /* what init returns */
     bool quiet;      /* no marks for init and term */
-    bool (*veto)(struct worker_arg *arg, const struct tdm_start *start, int *result); /* true: *result is what init returns */
+    bool (*veto)(struct worker_arg *arg, const struct tdm_start *start,
+                 int *result); /* true: *result is what init returns */
 };
 
 enum { MSG_NUMBER = TDM_MSG_USER + 1, MSG_DO, MSG_ASK_NUMBER };
@@ -136,7 +137,8 @@ extern const struct tdm_behaviour worker;
 extern const struct tdm_behaviour fiber_worker; /* the same as a fiber; stops when it is told */
 
 tdm_pid spawn_worker(struct world *w, uint64_t number);
-tdm_pid spawn_with(struct world *w, uint64_t number, struct tdm_spawn_cfg cfg); /* fills behaviour (if NULL) and arg */
+tdm_pid spawn_with(struct world *w, uint64_t number,
+                   struct tdm_spawn_cfg cfg); /* fills behaviour (if NULL) and arg */
 
 typedef int deed(tdm_self *self, void *arg);
 /* Have the actor run this in its handler; its result is the handler's. */
@@ -149,7 +151,8 @@ int send_number(struct world *w, tdm_pid to, uint64_t n);
 int send_number_place(struct world *w, tdm_place to, uint64_t n);
 
 /* Deeds. */
-deed do_nothing, exit_normal, exit_error, exit_shutdown, fail_assert, write_null, call_null, divide_by_zero, call_abort, overflow_stack;
+deed do_nothing, exit_normal, exit_error, exit_shutdown, fail_assert, write_null, call_null, divide_by_zero,
+    call_abort, overflow_stack;
 deed link_to, unlink_from, monitor_it; /* arg: tdm_pid * */
 
 #endif
