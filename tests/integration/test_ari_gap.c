@@ -172,6 +172,7 @@ Test(ari_gap, after_a_restart_of_the_server_no_call_of_before_is_left_though_its
     ari_server_drop(st.server);
     cr_assert(story_wait(&st, "end", "c1", "StasisEnd", 1));
     cr_assert(story_wait(&st, "start", "c1", NULL, 2));
+    cr_assert(story_wait_log(&st, "ari.resync", "server_restarted=yes"));
     cr_assert(eq(u64, story_state(&st).server_restarts, 1));
     story_say_end(&st, "c1");
     cr_assert(story_wait(&st, "exit", "c1", NULL, 2));
