@@ -313,7 +313,6 @@ struct call {
 };
 
 struct asked {
-    struct tdm_parker parker;
     _Atomic bool done;
 };
 
@@ -335,8 +334,8 @@ static int do_it(tdm_self *self, struct worker_arg *a, const struct call *c)
     int err = c->fn(self, c->arg);
 
     if (c->asked != NULL) {
-        atomic_store(&c->asked->done, true);
-        a->w->env->unpark(a->w->env, &c->asked->parker);
+        atomic_store(&c->asked->done, true); /* from here on it may be gone */
+        a->w->env->unpark(a->w->env, &a->w->parker);
     }
     return err;
 }
@@ -475,7 +474,7 @@ void ask(struct world *w, tdm_pid to, deed *fn, void *arg)
 
     check_eq(w, m == NULL ? TDM_ENOMEM : sent(w, m, tdm_send(w->rt, to, m)), TDM_OK);
     while (!atomic_load(&asked.done))
-        w->env->park(w->env, &asked.parker, TDM_FOREVER);
+        w->env->park(w->env, &w->parker, TDM_FOREVER);
 }
 
 int send_number(struct world *w, tdm_pid to, uint64_t n)
