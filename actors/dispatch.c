@@ -346,7 +346,7 @@ int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_byte
     if (err == TDM_ENOMEM)
         return err; /* the key stays: the source may say it again, and asks for live calls anyway */
     (void)key_forget(src, src->calls, k.text, k.bytes, place);
-    tdm_place_ended(src->rt, (tdm_place){ place });
+    tdm_place_ended(src->rt, (tdm_place){ place }, TDM_MSG_CALL_END);
     tdm_count(err == TDM_OK ? &delivered : &after_end, 1);
     return err == TDM_ENOPROC ? TDM_ENOTFOUND : err;
 }

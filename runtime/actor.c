@@ -136,6 +136,7 @@ int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct t
     a->history = NULL;
     a->tag = NULL;
     atomic_store_explicit(&a->drop_oldest, 0, memory_order_relaxed); /* nobody knows the address yet */
+    atomic_store_explicit(&a->place_end, 0, memory_order_relaxed);   /* as above */
     err = set_tag(a, cfg->tag);
     if (err == TDM_OK)
         err = set_history(a, cfg->history);
@@ -657,6 +658,8 @@ int actor_run_init(struct tdm_self *a)
     return err;
 }
 
+static void sift_inbox(struct tdm_self *a, struct tdm_msg **at);
+
 /* True: it has started and goes on. */
 static bool start(struct tdm_self *a)
 {
@@ -668,6 +671,8 @@ static bool start(struct tdm_self *a)
         a->flags |= ACTOR_STARTED;
         if (!(a->flags & ACTOR_LATE_START))
             actor_started(a, TDM_OK);
+        if (a->fibers && a->inbox != NULL) /* kept mail that came between two incarnations */
+            sift_inbox(a, &a->inbox);
         return true;
     }
     if (err == TDM_IGNORE)
@@ -801,6 +806,16 @@ static void drop_mail(struct tdm_self *a, struct tdm_msg *list, const char *why)
         actor_dead_letter(a->rt, list, why);
         list = next;
     }
+}
+
+bool actor_has_unread(struct tdm_self *a, uint32_t type)
+{
+    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
+        (void)fetch(a); /* there is something, so the turn stays ours */
+    for (const struct tdm_msg *m = a->inbox; m != NULL; m = m->next_)
+        if (m->type == type)
+            return true;
+    return false;
 }
 
 /* Unread mail of a place whose next incarnation starts afresh. The box stays BUSY: ours. */

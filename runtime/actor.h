@@ -52,7 +52,7 @@ struct tdm_self {
     uint8_t overflow;
     uint8_t fibers;                 /* 1: runs on a stack of its own */
     pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
-    _Atomic uint32_t place_over;    /* birth of a place whose call has ended; written by tdm_place_ended() */
+    _Atomic uint64_t place_end;     /* what tdm_place_ended() said, with the birth it meant; see family.c */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
     /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
@@ -206,6 +206,8 @@ void timer_actor_ended(struct tdm_self *a);
 bool timer_message(struct tdm_self *a,
                    struct tdm_msg *msg); /* true: cancelled meanwhile or passed on; it is gone */
 
+/* Between two incarnations, by the supervisor: is a message of this type unread? */
+bool actor_has_unread(struct tdm_self *a, uint32_t type);
 /* Drop all unread mail; the actor's turn is held, and the box stays BUSY. */
 void actor_drop_unread(struct tdm_self *a);
 

@@ -602,19 +602,33 @@ void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
-void tdm_place_ended(struct tdm_runtime *rt, tdm_place place)
+/* In place_end: the birth above, below it the type of the last message, or this. */
+#define OVER_AT_ONCE 0xffffffffu
+
+/* While an incarnation lives the end is in its mailbox, and if it crashes before it gets there, its successor shall read
+ * it: nothing that was delivered is lost. Between two, or when the end itself was being handled at the crash, nobody is
+ * started any more. The birth says which place is meant; a slot that has a new tenant is not touched by it. */
+void tdm_place_ended(struct tdm_runtime *rt, tdm_place place, uint32_t last_type)
 {
     struct tdm_self *a = actor_of(rt, place.id | PLACE_BIT);
 
-    if (a != NULL) /* seq_cst with family_place_over(): a restart that misses it finds the end in its mail */
-        atomic_store_explicit(&a->place_over, id_gen(place.id), memory_order_seq_cst);
+    if (a == NULL)
+        return;
+    bool lives = atomic_load_explicit(&a->gen, memory_order_seq_cst) != 0;
+    /* seq_cst: a supervisor that does not see this yet starts an incarnation that finds the end in its mail */
+    atomic_store_explicit(&a->place_end, (uint64_t)id_gen(place.id) << 32 | (lives ? last_type : OVER_AT_ONCE),
+                          memory_order_seq_cst);
 }
 
 bool family_place_over(const struct child *c)
 {
     uint32_t birth =
         atomic_load_explicit(&c->actor->birth, memory_order_relaxed); /* stands while the child does */
-    return atomic_load_explicit(&c->actor->place_over, memory_order_seq_cst) == birth;
+    uint64_t end = atomic_load_explicit(&c->actor->place_end, memory_order_seq_cst);
+
+    if (end >> 32 != birth)
+        return false;
+    return (uint32_t)end == OVER_AT_ONCE || !actor_has_unread(c->actor, (uint32_t)end);
 }
 
 tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place)

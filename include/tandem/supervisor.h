@@ -88,9 +88,11 @@ extern const struct tdm_behaviour tdm_supervisor;
 int tdm_sup_start_dynamic(struct tdm_runtime *rt, tdm_pid sup, const void *arg, size_t arg_bytes,
                           const char *tag, tdm_place *ret);
 
-/* (+) The thing the child stands for has ended: if its actor is between two incarnations, it is not
- * started again and the place is removed. Send the end itself with tdm_send_place() first. */
-void tdm_place_ended(struct tdm_runtime *rt, tdm_place place);
+/* (+) The thing the child stands for has ended; its last message, of type `last_type`, was sent with tdm_send_place()
+ * before. An actor that lives finds it in its mailbox, and if it crashes before it gets there, its successor does. But
+ * if the actor is between two incarnations now, or crashes in handling that very message, it is not started again: its
+ * mail is dropped and the place is removed. */
+void tdm_place_ended(struct tdm_runtime *rt, tdm_place place, uint32_t last_type);
 
 /* The incarnation that lives in a place now; {0} between two or after the end. */
 tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place);

@@ -50,12 +50,31 @@ SIM_TEST(legs, K3_what_ends_between_two_incarnations_is_not_started_again)
     wait_marks(w, "term", 1);
     let_pass(w, TDM_MS(100));
     check_eq(w, send_number_place(w, p, 1), TDM_OK); /* the end itself */
-    tdm_place_ended(w->rt, p);
+    tdm_place_ended(w->rt, p, MSG_NUMBER);
     let_pass(w, TDM_S(2));
     check_eq(w, marks(w, "init"), 1);
     check_eq(w, marks(w, "got"), 0);
     check_eq(w, sup_count(w, sup).workers, 0);
     check_eq(w, send_number_place(w, p, 1), TDM_ENOPROC);
+}
+
+SIM_TEST(legs, K3_an_end_that_was_delivered_before_a_crash_is_read_after_it)
+{
+    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_TRANSIENT, .mail = TDM_MAIL_KEEP);
+    struct tdm_sup_cfg cfg = { .strategy = TDM_DYNAMIC, .intensity = 10, .children = &t, .n_children = 1 };
+    tdm_pid sup = start_sup(w, &cfg);
+    tdm_place p = start_dynamic(w, sup, 1);
+
+    wait_marks(w, "init", 1);
+    tell_place(w, p, exit_error, NULL);
+    check_eq(w, send_number_place(w, p, 1), TDM_OK); /* the end, behind what makes it crash */
+    tdm_place_ended(w->rt, p, MSG_NUMBER);
+    wait_marks(w, "got", 1);
+    check_eq(w, marks(w, "init"), 2);
+    tell_place(w, p, exit_error, NULL); /* the end is read: a crash now is for good */
+    let_pass(w, TDM_S(2));
+    check_eq(w, marks(w, "init"), 2);
+    check_eq(w, sup_count(w, sup).workers, 0);
 }
 
 struct seen {
