@@ -324,7 +324,7 @@ static int send_end(struct tdm_source *src, const struct beginning *b, uint64_t 
 
     if (err != TDM_OK)
         return err;
-    err = actor_post(src->rt, place, msg);
+    err = tdm_place_end(src->rt, (tdm_place){ place }, msg);
     if (err != TDM_OK)
         tdm_msg_free(src->rt, msg);
     return err;
@@ -346,7 +346,6 @@ int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_byte
     if (err == TDM_ENOMEM)
         return err; /* the key stays: the source may say it again, and asks for live calls anyway */
     (void)key_forget(src, src->calls, k.text, k.bytes, place);
-    tdm_place_ended(src->rt, (tdm_place){ place }, TDM_MSG_CALL_END);
     tdm_count(err == TDM_OK ? &delivered : &after_end, 1);
     return err == TDM_ENOPROC ? TDM_ENOTFOUND : err;
 }

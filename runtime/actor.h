@@ -52,7 +52,7 @@ struct tdm_self {
     uint8_t overflow;
     uint8_t fibers;                 /* 1: runs on a stack of its own */
     pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
-    _Atomic uint64_t place_end;     /* what tdm_place_ended() said, with the birth it meant; see family.c */
+    _Atomic uint64_t place_end;     /* what tdm_place_end() said, with the birth it meant; see family.c */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
     /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
@@ -198,6 +198,9 @@ void memory_release(struct tdm_self *a);
 void registry_actor_ended(struct tdm_self *a);
 
 /* ---- timer.c --------------------------------------------------------------------------------- */
+/* In the ref of a timer's message that its owner has passed on. Refs use the low 62 bits. */
+#define TIMER_FORWARDED (1ull << 63)
+
 static inline bool timer_is_timer(tdm_ref ref)
 {
     return ref >> 56 != 0;

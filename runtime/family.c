@@ -602,22 +602,25 @@ void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
-/* In place_end: the birth above, below it the type of the last message, or this. */
+/* In place_end: the birth above, and below it the type of the last message, or this. */
 #define OVER_AT_ONCE 0xffffffffu
 
-/* While an incarnation lives the end is in its mailbox, and if it crashes before it gets there, its successor shall read
- * it: nothing that was delivered is lost. Between two, or when the end itself was being handled at the crash, nobody is
- * started any more. The birth says which place is meant; a slot that has a new tenant is not touched by it. */
-void tdm_place_ended(struct tdm_runtime *rt, tdm_place place, uint32_t last_type)
+/* An incarnation that lived before the send finds the end in its mailbox, and if it crashes before it gets there, its
+ * successor does: nothing that was delivered is lost. With none there, or when the end itself was being handled at the
+ * crash, nobody is started any more. The birth says which place is meant: a later tenant of the slot is not touched. */
+int tdm_place_end(struct tdm_runtime *rt, tdm_place place, struct tdm_msg *last)
 {
     struct tdm_self *a = actor_of(rt, place.id | PLACE_BIT);
+    uint32_t type = last->type;
 
     if (a == NULL)
-        return;
-    bool lives = atomic_load_explicit(&a->gen, memory_order_seq_cst) != 0;
+        return TDM_ENOPROC;
+    bool lived = atomic_load_explicit(&a->gen, memory_order_seq_cst) != 0;
+    int err = actor_post(rt, place.id | PLACE_BIT, last);
     /* seq_cst: a supervisor that does not see this yet starts an incarnation that finds the end in its mail */
-    atomic_store_explicit(&a->place_end, (uint64_t)id_gen(place.id) << 32 | (lives ? last_type : OVER_AT_ONCE),
+    atomic_store_explicit(&a->place_end, (uint64_t)id_gen(place.id) << 32 | (lived ? type : OVER_AT_ONCE),
                           memory_order_seq_cst);
+    return err;
 }
 
 bool family_place_over(const struct child *c)

@@ -88,11 +88,13 @@ extern const struct tdm_behaviour tdm_supervisor;
 int tdm_sup_start_dynamic(struct tdm_runtime *rt, tdm_pid sup, const void *arg, size_t arg_bytes,
                           const char *tag, tdm_place *ret);
 
-/* (+) The thing the child stands for has ended; its last message, of type `last_type`, was sent with tdm_send_place()
- * before. An actor that lives finds it in its mailbox, and if it crashes before it gets there, its successor does. But
- * if the actor is between two incarnations now, or crashes in handling that very message, it is not started again: its
- * mail is dropped and the place is removed. */
-void tdm_place_ended(struct tdm_runtime *rt, tdm_place place, uint32_t last_type);
+/* (+) The thing the child stands for has ended, and this is the last message about it. It is let in however full the
+ * mailbox is. If the actor crashes before it gets there, its successor reads it; but if the actor is between two
+ * incarnations now, or crashes in handling this very message, it is not started again: its mail is dropped and the place
+ * is removed.
+ * Owns:    on TDM_OK the runtime owns `last`; TDM_ENOPROC, the place is gone: the caller still does.
+ * Threads: any. Never blocks. */
+int tdm_place_end(struct tdm_runtime *rt, tdm_place place, struct tdm_msg *last);
 
 /* The incarnation that lives in a place now; {0} between two or after the end. */
 tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place);
