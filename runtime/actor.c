@@ -524,6 +524,10 @@ bool actor_unwanted(struct tdm_self *a, struct tdm_msg *m)
 
     if (m->ref == 0)
         return false;
+    if (m->ref & TIMER_FORWARDED) {
+        m->ref &= ~TIMER_FORWARDED;
+        return false;
+    }
     if (timer_is_timer(m->ref)) {
         if (timer_message(a, m))
             return true;

@@ -47,8 +47,10 @@ struct tdm_msg *box_take(struct mailbox *box, uint32_t handled, uint32_t kept, u
         /* Nothing new: what the reader keeps is all there is, so every error in the count ends here.
          * acquire: the messages' contents. release: on the way to IDLE, all we wrote as their reader.
          * seq_cst: the caller looks at its flags afterwards; see box_rouse. */
-        uint64_t new = ptr == BOX_BUSY ? box_word(BOX_IDLE, kept) : box_word(BOX_BUSY, less(box_count(old), handled));
-        if (atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_seq_cst, memory_order_relaxed))
+        uint64_t new =
+            ptr == BOX_BUSY ? box_word(BOX_IDLE, kept) : box_word(BOX_BUSY, less(box_count(old), handled));
+        if (atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_seq_cst,
+                                                  memory_order_relaxed))
             break;
     }
     if (ptr == BOX_BUSY)
@@ -68,7 +70,8 @@ void box_release(struct mailbox *box, uint32_t handled)
         if (box_count(old) == BOX_COUNT_MAX)
             return;
         new = box_word(box_ptr(old), less(box_count(old), handled));
-    } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_relaxed,
+                                                    memory_order_relaxed));
 }
 
 struct tdm_msg *box_close(struct mailbox *box)

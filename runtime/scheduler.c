@@ -252,11 +252,13 @@ static void worker_main(void *arg)
 {
     struct worker *w = arg;
     struct tdm_runtime *rt = w->rt;
-    struct thread *t = runtime_thread(rt);
+    struct thread *t = w->block;
 
+    w->block = NULL;
+    thread_adopt(rt, t);
     t->worker = w;
-    atomic_store_explicit(&w->thread, t, memory_order_release); /* partner: the watchdog */
     fault_thread_enter(&w->landing);
+    atomic_store_explicit(&w->thread, t, memory_order_release); /* partner: the watchdog */
     while (!atomic_load_explicit(&rt->workers_stop, memory_order_acquire)) {
         struct tdm_self *a = find(w);
         if (a == NULL)
@@ -277,7 +279,8 @@ static int worker_init(struct tdm_runtime *rt, struct worker *w, uint32_t number
     w->rt = rt;
     w->number = number;
     w->queue = rt->env->alloc(rt->env, RUN_QUEUE_SIZE * sizeof *w->queue);
-    if (w->queue == NULL)
+    w->block = thread_prepare(rt);
+    if (w->queue == NULL || w->block == NULL)
         return TDM_ENOMEM;
     ck_ring_init(&w->ring, RUN_QUEUE_SIZE);
     return wheel_new(&w->wheel, rt, number);
@@ -313,6 +316,8 @@ void scheduler_free(struct tdm_runtime *rt)
     for (uint32_t i = 0; i < rt->n_workers; i++) {
         struct worker *w = &rt->workers[i];
         wheel_free(w->wheel);
+        if (w->block != NULL)
+            thread_retire(rt, w->block); /* it never began */
         if (w->queue != NULL)
             rt->env->free(rt->env, w->queue, RUN_QUEUE_SIZE * sizeof *w->queue);
     }

@@ -8,7 +8,8 @@
 #include "runtime.h"
 #include "timer.h"
 
-#define RUN_QUEUE_SIZE 4096u /* a power of two; one less is usable, the rest overflows to the common queue \
+#define RUN_QUEUE_SIZE \
+    4096u /* a power of two; one less is usable, the rest overflows to the common queue \
                               */
 
 struct worker {
@@ -26,6 +27,7 @@ struct worker {
     /* written by wakers */
     alignas(64) struct tdm_parker parker;
     struct tdm_thread *os_thread;
+    struct thread *block; /* until the worker has taken it */
 };
 
 struct wheel *scheduler_wheel(struct tdm_runtime *rt, uint32_t number);

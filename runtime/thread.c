@@ -74,6 +74,21 @@ struct thread *thread_slow(struct tdm_runtime *rt)
     return t;
 }
 
+struct thread *thread_prepare(struct tdm_runtime *rt)
+{
+    return block_new(rt, 0); /* nobody's yet */
+}
+
+void thread_adopt(struct tdm_runtime *rt, struct thread *t)
+{
+    pthread_mutex_lock(&rt->thread_lock);
+    t->owner = identity(rt);
+    t->next = rt->threads;
+    rt->threads = t;
+    pthread_mutex_unlock(&rt->thread_lock);
+    thread_here = t;
+}
+
 void thread_retire(struct tdm_runtime *rt, struct thread *t)
 {
     uint64_t owner = t->owner;

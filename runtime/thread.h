@@ -59,6 +59,11 @@ extern _Thread_local struct thread *thread_here
 /* This thread's block for `rt`, made at first use. NULL: out of memory. */
 struct thread *thread_slow(struct tdm_runtime *rt);
 
+/* A block made beforehand for a thread that cannot do without: a worker. NULL: out of memory. It takes it when it
+ * begins. */
+struct thread *thread_prepare(struct tdm_runtime *rt);
+void thread_adopt(struct tdm_runtime *rt, struct thread *t);
+
 /* The runtime ends; the thread may live on. */
 void thread_retire(struct tdm_runtime *rt, struct thread *t);
 

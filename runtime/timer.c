@@ -81,6 +81,19 @@ static void slot_append(struct wheel *w, uint32_t index, struct node *n, uint32_
     w->used[slot / SLOTS] |= 1ull << (slot % SLOTS);
 }
 
+static void slot_prepend(struct wheel *w, uint32_t index, struct node *n, uint32_t slot)
+{
+    n->slot = (uint16_t)slot;
+    n->prev = 0;
+    n->next = w->first[slot];
+    if (n->next != 0)
+        node_at(w, n->next)->prev = index;
+    else
+        w->last[slot] = index;
+    w->first[slot] = index;
+    w->used[slot / SLOTS] |= 1ull << (slot % SLOTS);
+}
+
 static void slot_remove(struct wheel *w, struct node *n)
 {
     uint32_t slot = n->slot;
@@ -97,10 +110,11 @@ static void slot_remove(struct wheel *w, struct node *n)
         w->used[slot / SLOTS] &= ~(1ull << (slot % SLOTS));
 }
 
-static void place(struct wheel *w, uint32_t index, struct node *n)
+/* Which slot a tick belongs to now. */
+static uint32_t slot_for(const struct wheel *w, uint64_t due)
 {
     unsigned level = 0;
-    uint64_t tick = n->tick > w->now ? n->tick : w->now;
+    uint64_t tick = due > w->now ? due : w->now;
 
     while (level < LEVELS - 1 && (tick >> (6 * level)) - (w->now >> (6 * level)) >= SLOTS)
         level++;
@@ -108,7 +122,7 @@ static void place(struct wheel *w, uint32_t index, struct node *n)
     uint64_t most = (w->now >> (6 * level)) + SLOTS - 1;
     if (at > most) /* beyond the wheel (13 days): as far as it goes, then placed again */
         at = most;
-    slot_append(w, index, n, level * SLOTS + (uint32_t)(at % SLOTS));
+    return level * SLOTS + (uint32_t)(at % SLOTS);
 }
 
 /* The first tick, `now` or later, at which something is to be done, and on which level. */
@@ -223,7 +237,7 @@ tdm_ref tdm_send_after(tdm_self *self, tdm_pid to, uint64_t delay_ns, struct tdm
         msg->ref = ref;
         msg->from = tdm_self_pid(self);
         msg->to_ = msg->from.id; /* to the owner first */
-        place(w, index, n);
+        slot_append(w, index, n, slot_for(w, n->tick));
         own(self, (w->number << NODE_BITS) | index, n);
         if (n->tick << TICK_SHIFT < atomic_load_explicit(&w->next_ns, memory_order_relaxed))
             note_next(w);
@@ -292,6 +306,7 @@ bool timer_message(struct tdm_self *a, struct tdm_msg *msg)
     pthread_spin_unlock(&w->lock);
     if (to.id == tdm_self_pid(a).id)
         return false;
+    msg->ref |= TIMER_FORWARDED; /* its node is gone: the receiver is not to look for it */
     if (runtime_send_unbounded(a->rt, to, msg) < 0)
         tdm_msg_free(a->rt, msg);
     return true;
@@ -316,17 +331,19 @@ void timer_actor_ended(struct tdm_self *a)
 
 /* ---- time goes by ---------------------------------------------------------------------------- */
 
+/* What comes down was set before all that lies below for the same tick, since it was further away then: it goes
+ * in front, the last one first. */
 static void move_down(struct wheel *w, uint32_t slot)
 {
-    uint32_t index = w->first[slot];
+    uint32_t index = w->last[slot];
 
     w->first[slot] = w->last[slot] = 0;
     w->used[slot / SLOTS] &= ~(1ull << (slot % SLOTS));
     while (index != 0) {
         struct node *n = node_at(w, index);
-        uint32_t next = n->next;
-        place(w, index, n);
-        index = next;
+        uint32_t prev = n->prev;
+        slot_prepend(w, index, n, slot_for(w, n->tick));
+        index = prev;
     }
 }
 
