@@ -176,7 +176,7 @@ static int start_actor(struct tdm_source *src, const struct app_entry *app, cons
 
 void dispatch_call_here(const struct call_start *start, tdm_place place)
 {
-    struct key k;
+    struct key k = { .bytes = 0 };
 
     key_of_call(&k, start);
     (void)table_replace(start->source->calls, k.text, k.bytes, start->claim, place.id);

@@ -142,7 +142,7 @@ static struct op *verb_move(tdm_call *call, const char *name, const char *args)
         op_finish(op, move_here(call, here, args));
     else if (name == NULL || call->ops->move == NULL)
         op_finish(op, name == NULL ? TDM_EINVAL : TDM_ENOTFOUND);
-    if (op->finished)
+    if (op->finished || call->ops->move == NULL)
         return op;
     call->leaving = true;
     return asked(call, op, call->ops->move(call, call->mine, op->wire, name, args));

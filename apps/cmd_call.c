@@ -122,8 +122,11 @@ static int ring(struct tdm_runtime *rt, const char *app, const char *args, const
     struct program_config cfg = { 0 };
     struct demo_result result = { .until_gone = true };
     struct exchange_cfg exchange = { .password = "only-for-this-call",
-        .app = app, .args = args, .real_time = true, .settle_ms = 1000, .steps = true
-    };
+                                     .app = app,
+                                     .args = args,
+                                     .real_time = true,
+                                     .settle_ms = 1000,
+                                     .steps = true };
     struct exchange *ex = NULL;
     struct program *p = NULL;
     char why[400] = "", line[1024];

@@ -62,8 +62,9 @@ static int serve(const struct program_config *cfg, const sigset_t *set)
 {
     struct tdm_runtime *rt;
     struct program *p;
-    int err = tdm_runtime_new(&rt, &(struct tdm_runtime_cfg){ .workers = (uint32_t)cfg->workers,
-                                                               .stuck_after_ms = (uint32_t)cfg->stuck_after_ms });
+    int err =
+        tdm_runtime_new(&rt, &(struct tdm_runtime_cfg){ .workers = (uint32_t)cfg->workers,
+                                                        .stuck_after_ms = (uint32_t)cfg->stuck_after_ms });
 
     if (err < 0) {
         fprintf(stderr, "tandem run: cannot start the runtime: %s\n", tdm_strerror(err));

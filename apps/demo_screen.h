@@ -8,7 +8,7 @@
 /* What the screen actor leaves behind for the command when the exchange is done. */
 struct demo_result {
     struct exchange_counters counters;
-    bool until_gone; /* say so when the first caller has gone, too */
+    bool until_gone;   /* say so when the first caller has gone, too */
     _Atomic bool told; /* release after the counters were written; partner: the command's acquire */
 };
 

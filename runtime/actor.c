@@ -28,7 +28,8 @@ TDM_COUNTER(counter_restarted, "tandem_actors_restarted_total",
 
 static const struct tdm_reason normal = { .kind = TDM_EXIT_NORMAL };
 
-#define OWED_MAX 4096u /* with TDM_DROP_OLDEST: how far beyond its limit a box may be until the reader drops */
+#define OWED_MAX \
+    4096u /* with TDM_DROP_OLDEST: how far beyond its limit a box may be until the reader drops */
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
@@ -89,13 +90,20 @@ static int check_cfg(const struct tdm_spawn_cfg *cfg)
     return TDM_OK;
 }
 
+static uint32_t limit_of(const struct tdm_self *a)
+{
+    return atomic_load_explicit(&a->limit, memory_order_relaxed); /* see actor.h */
+}
+
 /* What one incarnation has and the next gets anew. */
 static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
 {
     a->behaviour = cfg->behaviour;
     a->fibers = cfg->behaviour->run != NULL;
-    a->overflow = (uint8_t)cfg->overflow;
-    a->limit = (uint16_t)(cfg->mailbox_limit == 0 ? TDM_MAILBOX_DEFAULT : cfg->mailbox_limit);
+    atomic_store_explicit(&a->overflow, (uint8_t)cfg->overflow, memory_order_relaxed); /* see actor.h */
+    atomic_store_explicit(&a->limit,
+                          (uint16_t)(cfg->mailbox_limit == 0 ? TDM_MAILBOX_DEFAULT : cfg->mailbox_limit),
+                          memory_order_relaxed);
     a->flags = (a->flags & (ACTOR_KEEP_MAIL | ACTOR_LATE_START)) | ACTOR_STARTING |
                (cfg->trap_exit ? ACTOR_TRAP_EXIT : 0) | (cfg->trap_stop ? ACTOR_TRAP_STOP : 0) |
                (cfg->drain_on_shutdown ? ACTOR_DRAIN : 0);
@@ -237,7 +245,7 @@ static int set_control(struct tdm_self *a, uint32_t gen, uint32_t bit);
 
 static int overflow(struct tdm_runtime *rt, struct tdm_self *a, struct tdm_msg *msg)
 {
-    switch ((enum tdm_overflow)a->overflow) {
+    switch ((enum tdm_overflow)atomic_load_explicit(&a->overflow, memory_order_relaxed)) {
     case TDM_DROP_NEWEST:
         tdm_count(&counter_dropped, 1);
         tdm_msg_free(rt, msg);
@@ -245,7 +253,7 @@ static int overflow(struct tdm_runtime *rt, struct tdm_self *a, struct tdm_msg *
     case TDM_DROP_OLDEST:
         /* relaxed: a number the reader pays off; the push after it orders the rest. One that does not come to pay
          * it, because its callback takes long, does not make us grow without end. */
-        if (atomic_fetch_add_explicit(&a->drop_oldest, 1, memory_order_relaxed) < (uint32_t)a->limit + OWED_MAX)
+        if (atomic_fetch_add_explicit(&a->drop_oldest, 1, memory_order_relaxed) < limit_of(a) + OWED_MAX)
             return actor_post_locked(rt, msg->to_, msg);
         atomic_fetch_sub_explicit(&a->drop_oldest, 1, memory_order_relaxed);
         tdm_count(&counter_dropped, 1);
@@ -270,7 +278,7 @@ static inline int deliver_to(struct tdm_runtime *rt, uint64_t to, struct tdm_msg
     if (a == NULL)
         return TDM_ENOPROC;
     msg->to_ = to;
-    switch (box_push(&a->box, msg, bounded ? a->limit : BOX_UNBOUNDED)) {
+    switch (box_push(&a->box, msg, bounded ? limit_of(a) : BOX_UNBOUNDED)) {
     case BOX_WAKE:
         actor_make_runnable(a);
         return TDM_OK;
@@ -716,7 +724,7 @@ static bool step_behaviour(struct tdm_self *a)
         obey_signal(a);
         return false;
     }
-    if (a->handled >= 64 || a->handled * 16 >= a->limit) { /* small boxes are counted closely */
+    if (a->handled >= 64 || a->handled * 16 >= limit_of(a)) { /* small boxes are counted closely */
         box_release(&a->box, a->handled);
         a->handled = 0;
     }

@@ -48,8 +48,8 @@ struct tdm_self {
     _Atomic uint32_t gen;   /* of the incarnation that may be addressed; 0: none */
     _Atomic uint32_t birth; /* gen of the place's first incarnation; 0: no place */
     uint32_t slot;
-    uint16_t limit;
-    uint8_t overflow;
+    _Atomic uint16_t limit; /* relaxed: set before the address is known, the same for all incarnations */
+    _Atomic uint8_t overflow;
     uint8_t fibers;                 /* 1: runs on a stack of its own */
     pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
     _Atomic uint64_t place_end;     /* what tdm_place_end() said, with the birth it meant; see family.c */
@@ -100,8 +100,8 @@ struct history {
     } entries[];
 };
 
-#define PLACE_BIT   (1ull << 63)
-#define MSG_CHECKED UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
+#define PLACE_BIT     (1ull << 63)
+#define MSG_CHECKED   UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
 #define MSG_LINK_EXIT (UINT64_MAX - 1) /* the same, of a TDM_MSG_EXIT that came through a link */
 
 static inline uint64_t id_make(uint32_t gen, uint32_t slot)

@@ -79,7 +79,7 @@ int env_net_accept(struct tdm_env *env, int fd)
 
 int env_net_port(struct tdm_env *env, int fd)
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at = { 0 };
     socklen_t bytes = sizeof at;
 
     (void)env;

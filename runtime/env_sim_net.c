@@ -163,12 +163,15 @@ static struct sim_sock *sock_new(struct tdm_env *env, uint16_t port)
 
 static void sock_free(struct tdm_env *env, struct sim_sock *s)
 {
+    struct sim_net *net = net_of(env);
+
     while (s->first != NULL) {
         struct chunk *c = s->first;
         s->first = c->next;
         free(c);
     }
-    net_of(env)->socks[s->fd - FD_FIRST] = NULL;
+    if (net != NULL && net->socks != NULL)
+        net->socks[s->fd - FD_FIRST] = NULL;
     free(s);
 }
 
@@ -435,9 +438,10 @@ void env_sim_net_poller_free(struct tdm_env *env, struct tdm_poller *p)
 
     if (p == NULL)
         return;
-    while (*at != p)
+    while (*at != NULL && *at != p)
         at = &(*at)->next;
-    *at = p->next;
+    if (*at != NULL)
+        *at = p->next;
     for (size_t i = 0; i < net->room; i++) {
         if (net->socks[i] != NULL && net->socks[i]->poller == p)
             net->socks[i]->poller = NULL;

@@ -8,8 +8,8 @@ const char *tdm_strerror(int err)
     switch (err) {
     case TDM_OK:
         return "ok";
-#define X(name, value, text)                                                                                 \
-    case TDM_##name:                                                                                         \
+#define X(name, value, text) \
+    case TDM_##name:         \
         return text;
         TDM_ERR_MAP(X)
 #undef X
@@ -29,8 +29,8 @@ const char *tdm_errname(int err)
     switch (err) {
     case TDM_OK:
         return "OK";
-#define X(name, value, text)                                                                                 \
-    case TDM_##name:                                                                                         \
+#define X(name, value, text) \
+    case TDM_##name:         \
         return #name;
         TDM_ERR_MAP(X)
 #undef X

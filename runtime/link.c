@@ -216,7 +216,8 @@ static bool exit_signal(struct tdm_self *a, struct tdm_msg *m)
     if (a->flags & ACTOR_TRAP_EXIT) {
         m->type = TDM_MSG_EXIT;
         m->ref = 0;
-        m->to_ = through_link ? MSG_LINK_EXIT : MSG_CHECKED; /* of this incarnation alone, and told from the rest */
+        m->to_ = through_link ? MSG_LINK_EXIT
+                              : MSG_CHECKED; /* of this incarnation alone, and told from the rest */
         return false;
     }
     bool to_itself = !through_link && n->pid.id == tdm_self_pid(a).id;

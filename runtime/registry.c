@@ -41,7 +41,8 @@ static void drop(struct tdm_self *a, struct table_link *l)
 
 int tdm_unregister(tdm_self *self, const void *name, size_t bytes)
 {
-    struct table_link *l = bytes == 0 ? NULL : table_link_of(self->rt->names, name, bytes, tdm_self_pid(self).id);
+    struct table_link *l =
+        bytes == 0 ? NULL : table_link_of(self->rt->names, name, bytes, tdm_self_pid(self).id);
 
     if (l == NULL)
         return TDM_ENOTFOUND;

@@ -258,7 +258,8 @@ void tdm_runtime_stop(struct tdm_runtime *rt, uint32_t timeout_ms)
 {
     stop_roots(rt, timeout_ms);
     atomic_store_explicit(&rt->stopping, true, memory_order_seq_cst);
-    for (int pass = 0; pass < 3 && tdm_actor_count(rt) > 0; pass++) /* one spawned just before may lie behind us */
+    for (int pass = 0; pass < 3 && tdm_actor_count(rt) > 0;
+         pass++) /* one spawned just before may lie behind us */
         kill_rest(rt);
 }
 

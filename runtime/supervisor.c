@@ -187,7 +187,7 @@ static uint64_t delay_ns(struct sup *s, tdm_self *self, struct child *c)
     return (uint64_t)((double)TDM_MS(ms) * (1 + r * cfg->backoff_jitter));
 }
 
-/* ---- children and who waits for them ------------------------------------------------------------------- */
+/* ---- children and who waits for them --------------------------------------------------------- */
 
 static struct entry *entry_of(struct sup *s, const struct child *c)
 {

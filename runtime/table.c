@@ -251,7 +251,8 @@ static struct entry *entry_new(struct table *t, const struct probe *p, uint64_t 
     return e;
 }
 
-static int add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present, struct entry **ret)
+static int add(struct table *t, const void *key, size_t bytes, uint64_t value, uint64_t *present,
+               struct entry **ret)
 {
     struct record *r = record_of(t);
     struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
@@ -305,7 +306,8 @@ struct table_link *table_link_of(struct table *t, const void *key, size_t bytes,
 
     pthread_spin_lock(&s->lock);
     struct entry *e = find(s, &p);
-    if (e != NULL && atomic_load_explicit(&e->value, memory_order_relaxed) != value) /* writers hold the lock */
+    if (e != NULL &&
+        atomic_load_explicit(&e->value, memory_order_relaxed) != value) /* writers hold the lock */
         e = NULL;
     pthread_spin_unlock(&s->lock);
     return e == NULL ? NULL : &e->link;

@@ -25,7 +25,8 @@ struct table_link {
 };
 
 /* As table_add(); the new entry's link in *link. */
-int table_add_linked(struct table *t, const void *key, size_t bytes, uint64_t value, struct table_link **link);
+int table_add_linked(struct table *t, const void *key, size_t bytes, uint64_t value,
+                     struct table_link **link);
 
 /* The link of the entry with this key and value, or NULL. Only for its owner: nobody else may remove it meanwhile. */
 struct table_link *table_link_of(struct table *t, const void *key, size_t bytes, uint64_t value);

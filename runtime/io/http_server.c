@@ -62,7 +62,7 @@ static void on_ready(struct loop *loop, struct loop_source *source, uint32_t eve
     }
 }
 
-/* ---- ending ------------------------------------------------------------------------------------ */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 /* Listen no more, and let go of the connections. Fine when that is done. */
 static void stop_listening(struct loop *loop, struct tdm_http_server *s)
@@ -147,7 +147,7 @@ void tdm_http_server_free(struct tdm_http_server *s)
     let_go(s);
 }
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 struct listen_cmd {
     struct loop_cmd cmd;

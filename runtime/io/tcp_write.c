@@ -127,7 +127,7 @@ static void write_late(struct loop *loop, struct loop_timer *timer)
 static void wrote(struct tcp *t, size_t n)
 {
     t->written += n;
-    while (n > 0) {
+    while (n > 0 && t->out_head != NULL) {
         struct out *o = t->out_head;
         size_t part = o->end - o->at < n ? o->end - o->at : n;
         o->at += part;

@@ -107,7 +107,7 @@ static double now_ns(void)
 
 static double best_ns(size_t (*work)(size_t i), size_t times)
 {
-    static volatile size_t sink;
+    static volatile size_t sink __attribute__((unused));
     double best = 1e18;
 
     for (int round = 0; round < ROUNDS; round++) {

@@ -58,7 +58,7 @@ static void say_playback(struct story *st, const char *type, const char *id, con
               type, id, state);
 }
 
-/* ---- the life of a simple call ---- */
+/* ---- the life of a simple call --------------------------------------------------------------- */
 
 static void simple(tdm_call *call)
 {
@@ -206,7 +206,7 @@ Test(ari_calls, a_playback_that_the_server_does_not_know_any_more_has_failed_and
     end(&st);
 }
 
-/* ---- hang-up overtakes ---- */
+/* ---- hang-up overtakes ----------------------------------------------------------------------- */
 
 static void blocked(tdm_call *call)
 {
@@ -253,7 +253,7 @@ Test(ari_calls, a_hang_up_of_a_channel_that_has_gone_is_fine)
     end(&st);
 }
 
-/* ---- variables, hand back, move ---- */
+/* ---- variables, hand back, move -------------------------------------------------------------- */
 
 static void variables(tdm_call *call)
 {
@@ -368,7 +368,7 @@ Test(ari_calls, a_move_to_an_app_that_is_not_there_comes_back)
     end(&st);
 }
 
-/* ---- crashes and receipts ---- */
+/* ---- crashes and receipts -------------------------------------------------------------------- */
 
 static void crashes_once(tdm_call *call)
 {

@@ -34,7 +34,7 @@ tdm_place start_dynamic(struct world *w, tdm_pid sup, uint64_t number)
     return place;
 }
 
-/* ---- the administrator ---------------------------------------------------------------------------- */
+/* ---- the administrator ----------------------------------------------------------------------- */
 
 struct question {
     tdm_pid sup;
@@ -149,7 +149,7 @@ void stop_sup(struct world *w, tdm_pid sup)
     wait_end(w, sup);
 }
 
-/* ---- the log ------------------------------------------------------------------------------------------ */
+/* ---- the log --------------------------------------------------------------------------------- */
 
 static struct {
     pthread_mutex_t lock;

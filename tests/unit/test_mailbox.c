@@ -109,7 +109,7 @@ Test(mailbox, what_a_reader_keeps_still_counts_when_the_box_is_idle, .timeout = 
     cr_assert(eq(int, box_push(&box, &msgs[3], 2), BOX_FULL));
 }
 
-/* ---- many senders ------------------------------------------------------------------------------------- */
+/* ---- many senders ---------------------------------------------------------------------------- */
 
 enum { SENDERS = 4, EACH = 20000 };
 

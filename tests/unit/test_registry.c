@@ -124,7 +124,7 @@ SIM_TEST_WITH(registry, without_memory_a_name_is_refused_and_stays_free, { .fail
     }
 }
 
-/* ---- the table on real threads -------------------------------------------------------------------------- */
+/* ---- the table on real threads --------------------------------------------------------------- */
 
 enum { KEYS = 64, WRITES = 20000 };
 
