@@ -36,13 +36,23 @@ static int load(const char *file, struct program_config *cfg)
     return err;
 }
 
-static void drain(struct program *p, const struct program_config *cfg, const sigset_t *set)
+/* True: a second signal came, which means now. */
+static bool drain(struct program *p, const struct program_config *cfg, const sigset_t *set)
 {
     tdm_log_info("program.drain", "limit_ms=%" PRId64, cfg->drain_ms);
     program_drain(p);
     for (int64_t waited = 0; waited < cfg->drain_ms && !program_idle(p); waited += 50)
         if (program_wait_signal(set, 0.05) != 0)
-            return; /* a second signal: now */
+            return true;
+    return false;
+}
+
+/* From here on nobody waits for signals any more: the next one ends the process. */
+static void leave_signals(const sigset_t *set)
+{
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
 static void farewell(void)
@@ -78,8 +88,9 @@ static int serve(const struct program_config *cfg, const sigset_t *set)
         return EXIT_START;
     }
     program_wait_signal(set, 0);
-    drain(p, cfg, set);
-    tdm_runtime_stop(rt, 10000);
+    bool now = drain(p, cfg, set);
+    leave_signals(set);
+    tdm_runtime_stop(rt, now ? 200 : 10000);
     program_free(p);
     farewell();
     tdm_runtime_free(rt);

@@ -104,8 +104,19 @@ static bool holds_a_lock(const char *name)
     return strstr(name, "alloc") != NULL || strstr(name, "free") != NULL;
 }
 
-/* From the place of the fault outward to the callback's own code. */
-static bool survivable(const struct landing *l)
+/* The function of libc that the callback called. A return address lies behind its call, which may be the last thing in
+ * its function; the innermost frame is no return address. */
+static const char *entry_name(const struct landing *l, int i)
+{
+    Dl_info info;
+    const char *pc = (const char *)l->frames[i] - (i > 0);
+
+    return dladdr(pc, &info) != 0 && info.dli_sname != NULL ? info.dli_sname : "";
+}
+
+/* From the place of the fault outward to the callback's own code. A smashed stack is found only after the damage: on a
+ * fiber that is the fiber's own, elsewhere it may be the worker's. */
+static bool survivable(const struct landing *l, bool on_fiber)
 {
     int i = 0;
 
@@ -115,8 +126,11 @@ static bool survivable(const struct landing *l)
         return false;
     if (i == 0)
         return true;
-    Dl_info info;
-    const char *entry = dladdr(l->frames[i - 1], &info) != 0 && info.dli_sname != NULL ? info.dli_sname : "";
+    if (i == l->n_frames)
+        return false; /* nobody can tell who called libc: the stack is damaged */
+    const char *entry = entry_name(l, i - 1);
+    if (strcmp(entry, "__stack_chk_fail") == 0)
+        return on_fiber;
     return harmless(entry) || (i == 1 && !holds_a_lock(entry));
 }
 
@@ -144,20 +158,37 @@ static uintptr_t pc_of(const ucontext_t *uc)
 #endif
 }
 
+/* backtrace() reads code and stack where the frames lead, and after a wild jump or a smashed stack that may be nowhere:
+ * then it faults itself, lands here, and there is no more to tell than where we are. */
+static int walk(struct landing *l, void **frames, int most)
+{
+    sigset_t faults;
+    int n = 0;
+
+    sigemptyset(&faults);
+    sigaddset(&faults, SIGSEGV);
+    sigaddset(&faults, SIGBUS);
+    pthread_sigmask(SIG_UNBLOCK, &faults,
+                    NULL); /* the handler's mask would turn the second fault into death */
+    l->walking = true;
+    if (sigsetjmp(l->walk, 0) == 0)
+        n = backtrace(frames, most);
+    l->walking = false;
+    return n;
+}
+
 static void note_frames(struct landing *l, uintptr_t pc)
 {
     void *all[LANDING_FRAMES + 8];
-    int n = backtrace(all, LANDING_FRAMES + 8);
+    int n = walk(l, all, LANDING_FRAMES + 8);
     int from = 0;
 
     while (from < n && (uintptr_t)all[from] != pc)
         from++;
+    l->n_frames = 0;
     if (from == n) { /* pc is nowhere: a call through a bad pointer; keep what lies below our own frames */
         from = n > 2 ? 2 : 0;
-        l->frames[0] = (void *)pc;
-        l->n_frames = 1;
-    } else {
-        l->n_frames = 0;
+        l->frames[l->n_frames++] = (void *)pc;
     }
     while (from < n && l->n_frames < LANDING_FRAMES)
         l->frames[l->n_frames++] = all[from++];
@@ -200,12 +231,14 @@ static void on_fault(int signo, siginfo_t *info, void *context)
         die(signo, NULL);
         return;
     }
+    if (l->walking)
+        siglongjmp(l->walk, 1);
     l->kind = LAND_FAULT;
     l->signo = signo;
     l->address = (uintptr_t)info->si_addr;
     l->pc = pc_of(uc);
     note_frames(l, l->pc);
-    if (!linked_statically && !survivable(l)) {
+    if (!linked_statically && !survivable(l, t->self != NULL && t->self->fiber != NULL)) {
         die(signo, l);
         return;
     }
@@ -337,8 +370,11 @@ bool fault_landed(struct landing *l, struct thread *t, struct tdm_self *a, struc
     }
     reason->code = TDM_EFAULT;
     reason->signo = l->signo;
-    snprintf(reason->text, sizeof reason->text, "%s at address 0x%lx in %s", sigdescr_or_number(l->signo),
-             (unsigned long)l->address, where);
+    if (l->signo == SIGABRT) /* si_addr means nothing then */
+        snprintf(reason->text, sizeof reason->text, "%s in %s", sigdescr_or_number(l->signo), where);
+    else
+        snprintf(reason->text, sizeof reason->text, "%s at address 0x%lx in %s", sigdescr_or_number(l->signo),
+                 (unsigned long)l->address, where);
     return false;
 }
 
@@ -372,11 +408,21 @@ static void write_history(const struct history *h, char *buf, size_t bytes)
     }
 }
 
+/* After a fault the state may be anything, so it is not looked at. */
+static void write_state(const struct tdm_self *a, const struct tdm_reason *reason, char *buf, size_t bytes)
+{
+    buf[0] = '\0';
+    if (a->behaviour->format_state != NULL && a->state != NULL && reason->code != TDM_EFAULT &&
+        reason->code != TDM_ESTUCK)
+        a->behaviour->format_state(a->state, buf, bytes);
+    buf[bytes - 1] = '\0';
+}
+
 void fault_report_crash(struct tdm_self *a, const struct tdm_reason *reason)
 {
     struct thread *t = thread_here;
     struct landing *l = t != NULL && t->worker != NULL ? &t->worker->landing : NULL;
-    char why[TDM_REASON_TEXT_BYTES + 64], frames[1024] = "", past[512];
+    char why[TDM_REASON_TEXT_BYTES + 64], frames[1024] = "", past[512], state[200];
 
     if (tdm_log_level() > TDM_LOG_ERROR)
         return;
@@ -385,8 +431,10 @@ void fault_report_crash(struct tdm_self *a, const struct tdm_reason *reason)
     if (l != NULL)
         l->fresh = false;
     write_history(a->history, past, sizeof past);
+    write_state(a, reason, state, sizeof state);
     tdm_reason_str(reason, why, sizeof why);
-    tdm_log_error("actor.crash", "reason=%s behaviour=%s mailbox=%u last_messages=%s backtrace=%s",
-                  TDM_LOG_TEXT(why, strlen(why)), a->behaviour->name, tdm_self_mailbox_length(a), past,
+    tdm_log_error("actor.crash", "reason=%s behaviour=%s state=%s mailbox=%u last_messages=%s backtrace=%s",
+                  TDM_LOG_TEXT(why, strlen(why)), a->behaviour->name, TDM_LOG_TEXT(state, strlen(state)),
+                  tdm_self_mailbox_length(a), past,
                   tdm_log_text((char[1100]){ 0 }, 1100, frames, strlen(frames)));
 }

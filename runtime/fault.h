@@ -19,6 +19,8 @@ enum { LANDING_FRAMES = 48 };
 /* One per worker. Written by the fault handler on the worker's own thread, read after the jump. */
 struct landing {
     sigjmp_buf jump;
+    sigjmp_buf walk; /* out of a backtrace that met a fault of its own */
+    bool walking;
     enum landing_kind kind;
     int signo;
     uintptr_t address, pc;

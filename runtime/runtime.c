@@ -271,7 +271,8 @@ static bool actor_context(uint64_t *pid, const char **tag)
 
     if (t == NULL || t->self == NULL)
         return false;
-    *pid = tdm_self_pid(t->self).id;
+    *pid =
+        id_make(t->self->next_gen - 1, t->self->slot); /* also while it ends, when it has no address left */
     *tag = t->self->tag;
     return true;
 }
@@ -282,6 +283,16 @@ static uint32_t usable_cores(void)
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 
     return n < 1 ? 1 : n > 60 ? 60 : (uint32_t)n;
+}
+
+/* Bounds of the list that TDM_COUNTER makes, of this library's own counters; the linker sets them. */
+extern struct tdm_counter *const __start_tdm_counters[] __attribute__((visibility("hidden")));
+extern struct tdm_counter *const __stop_tdm_counters[] __attribute__((visibility("hidden")));
+
+static void show_counters(void)
+{
+    for (struct tdm_counter *const *c = __start_tdm_counters; c < __stop_tdm_counters; c++)
+        tdm_counter_show(*c);
 }
 
 static void set_defaults(struct tdm_runtime *rt, const struct tdm_runtime_cfg *cfg)
@@ -322,6 +333,7 @@ int tdm_runtime_new(struct tdm_runtime **ret, const struct tdm_runtime_cfg *cfg)
     pthread_mutex_init(&rt->loop_lock, NULL);
     pthread_spin_init(&rt->inject_lock, PTHREAD_PROCESS_PRIVATE);
     log_set_actor_context(actor_context);
+    show_counters();
     if (!rt->cfg.no_fault_traps)
         fault_process_enter();
     size_t workers_bytes = rt->cfg.workers * sizeof *rt->workers + 64;

@@ -14,7 +14,10 @@ struct tdm_counter {
     const char *help;
     _Atomic int id; /* 0 until first used */
 };
-#define TDM_COUNTER(var, name_, help_) struct tdm_counter var = { .name = (name_), .help = (help_) }
+/* The list that the second line adds to lets a runtime show the library's counters before anything is counted. */
+#define TDM_COUNTER(var, name_, help_)                             \
+    struct tdm_counter var = { .name = (name_), .help = (help_) }; \
+    static struct tdm_counter *const var##_listed __attribute__((section("tdm_counters"), used)) = &var
 
 /* Threads: any; no lock, no shared cache line after the first use. n may be negative (a gauge). */
 void tdm_count(struct tdm_counter *c, int64_t n);
