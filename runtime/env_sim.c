@@ -71,7 +71,8 @@ struct tdm_thread {
     void *fake;
 #endif
 #ifdef WITH_TSAN
-    void *tsan;
+    void *tsan;     /* its own stack */
+    void *tsan_now; /* where it was left: perhaps on a fiber of the runtime */
 #endif
 };
 
@@ -208,6 +209,7 @@ static void give_up(struct sim *s)
     __sanitizer_start_switch_fiber(t->wait == ENDED ? NULL : &t->fake, s->main_bottom, s->main_bytes);
 #endif
 #ifdef WITH_TSAN
+    t->tsan_now = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(s->tsan_main, 0);
 #endif
     transfer_t from = jump_fcontext(s->scheduler, t);
@@ -245,7 +247,7 @@ static void resume(struct sim *s, struct tdm_thread *t)
 #endif
 #ifdef WITH_TSAN
     s->tsan_main = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(t->tsan, 0);
+    __tsan_switch_to_fiber(t->tsan_now, 0);
 #endif
     transfer_t from = jump_fcontext(t->self, t);
 #ifdef WITH_ASAN
@@ -340,7 +342,7 @@ static int thread_start(struct tdm_env *env, struct tdm_thread **ret, const char
     t->number = ++s->next_number;
     t->self = make_fcontext(t->stack + STACK_BYTES, STACK_BYTES - GUARD_BYTES, begin);
 #ifdef WITH_TSAN
-    t->tsan = __tsan_create_fiber(0);
+    t->tsan = t->tsan_now = __tsan_create_fiber(0);
 #endif
     s->threads[s->n_threads++] = t;
     *ret = t;
