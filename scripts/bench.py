@@ -47,8 +47,8 @@ class Bench:
         self.build, self.only = build, only
         self.work = os.path.join(build, "bench")
         self.commands = {}  # (system, "core" or "w9") -> command
-        self.figures = {}   # system -> name -> list of values
-        self.failed = set()
+        self.figures = {}   # (system, job) -> name -> list of values; job None: a limit's own program
+        self.failed = set()  # (system, job) that can not be run or takes for ever; not tried again
         os.makedirs(self.work, exist_ok=True)
 
     # ---- building ---------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Bench:
     # ---- running ----------------------------------------------------------------------------
 
     def take(self, system, job, command, env):
-        say(f"bench: {job} {system}")
+        say(f"bench: {job or command[0]} {system}")
         try:
             done = run(command, env={**os.environ, **env}, timeout=TIMEOUT)
         except (OSError, subprocess.TimeoutExpired) as err:
@@ -142,8 +142,7 @@ class Bench:
             self.failed.add((system, job))
             return
         if done.returncode:
-            say(f"bench: {job} {system} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-            self.failed.add((system, job))
+            say(f"bench: {job} {system} ended with {done.returncode}: {done.stderr.strip()[:300]}")
         got = {}
         for line in done.stdout.splitlines():
             words = line.split()
@@ -153,7 +152,7 @@ class Bench:
             got["w9.wrong"] = sum(v for k, v in got.items() if k.endswith((".wrong_counts", ".lost_marks",
                                   ".unknown_messages", ".missing_reports", ".calls.missing", ".gave_up")))
         for name, value in got.items():
-            self.figures.setdefault(system, {}).setdefault(name, []).append(value)
+            self.figures.setdefault((system, job), {}).setdefault(name, []).append(value)
 
     def run_job(self, job, system):
         what = JOBS[job]
@@ -173,7 +172,7 @@ class Bench:
             for program in LIMIT_PROGRAMS.get(job, ()):
                 command = self.commands.pop(("limit", program), None)
                 if command:
-                    self.take("limit", program, command, {})
+                    self.take("limit", None, command, {})
         for turn in range(runs):
             for job in jobs:
                 for system in SYSTEMS:
@@ -182,18 +181,19 @@ class Bench:
 
     # ---- judging ----------------------------------------------------------------------------
 
-    def median(self, system, names, better):
+    def median(self, system, job, names, better):
         """The best of a system's variants of one figure."""
-        figures = self.figures.get(system, {})
+        figures = {**self.figures.get((system, None), {}), **self.figures.get((system, job), {})}
         found = [statistics.median(figures[n]) for n in names if n in figures]
         return None if not found else (max if better == "more" else min)(found)
 
     def judge(self, goal):
         better, scale, name = goal["better"], goal["scale"], goal["figure"]
-        pick = lambda system, names: self.median(system, names, better)
+        pick = lambda system, names: self.median(system, goal["job"], names, better)
         value = pick("tandem", [name])
         if name == "w9.wrong" and value is not None:
-            value = max(self.figures["tandem"][name])  # one wrong count in any run is one too many
+            # one wrong count in any run of any job is one too many
+            value = max(v for (system, _), got in self.figures.items() if system == "tandem" for v in got.get(name, [0]))
         peers = {p: pick(p, goal.get("peers", {}).get(p, [name])) for p in ("erlang", "caf", "go", "node")}
         limit = pick("limit", goal["limit"]) if "limit" in goal else None
         scaled = lambda v: None if v is None else v / scale
