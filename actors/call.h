@@ -11,7 +11,7 @@
 #define CALL_EVENTS_KEPT   16u    /* unread events of a fiber app */
 #define CALL_EVENTS_BEFORE 4u     /* before it has asked for any */
 #define CALL_EVENT_BYTES   16384u /* and their text altogether */
-#define CALL_VERB_MAX_MS   30000u /* a source that never answers a verb is not waited for any longer */
+#define CALL_VERB_MAX_MS   90000u /* a source that never answers a verb is not waited for any longer */
 #define CALL_GRACE_MS      5000u  /* for a fiber app to return after the end of its call */
 #define CALL_LINGER_MS     2000u  /* for the switch to say that the call we ended has ended */
 #define CALL_ARGS_MAX      255u   /* bytes of the arguments of a move */

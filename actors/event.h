@@ -5,8 +5,6 @@
 
 struct tdm_self;
 
-struct tdm_self;
-
 /* What the reader already knows about the event; everything may be left out. Copied. */
 struct event_head {
     const char *source; /* name of the source, ended by NUL */

@@ -1,7 +1,7 @@
 /* cmd_call.c - `tandem call APP`: ring one app from this terminal, press keys, see every step.
  *
  * An exchange in this process places one call to the app; what is typed is pressed: digits, * and #; h hangs
- * up. From a pipe the same characters are read, with a pause before each line. */
+ * up. From a pipe the same characters are read as they come. */
 #include "cmd_call.h"
 
 #include <poll.h>

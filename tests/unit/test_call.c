@@ -270,7 +270,7 @@ static void unanswered_story(struct fake *f)
 {
     f->silent = true;
     begin(f);
-    fake_pass(f, 29000);
+    fake_pass(f, 89000);
     fake_diary_is(f, "answer;");
     f->silent = false;
     fake_pass(f, 2000);
@@ -770,11 +770,11 @@ static void one_failure(struct fake *f, uint64_t nth)
         fake_pass(f, 15);
         (void)fake_event(f, FAKE_APP, "channel", "c1", "{\"what\":\"digit\",\"digit\":\"1\"}");
         (void)fake_event(f, FAKE_APP, "channel", "c1", "{\"n\":\"an event\"}");
-        fake_pass(f, 40000);
+        fake_pass(f, 100000);
         while (fake_end(f, FAKE_APP, "c1") == TDM_ENOMEM)
             continue;
     }
-    fake_pass(f, 40000);
+    fake_pass(f, 100000);
     fake_check(f, tdm_source_calls(f->src) == 0, "no key is left");
     fake_check(f, tdm_actor_count(f->rt) == before, "no actor is left");
 }
