@@ -9,7 +9,7 @@
  * Invariant: a digit is used by exactly one question. From `answered` on the machine takes none, so what
  *            follows the answer (a late digit, a second terminator) is never part of it.
  * Touched by the actor of the call only.
- * Source:    ivr-verbs.md 4.2; the defects of others named in test_gather.c. */
+ * Source:    the words of IVR products (Adhearsion, jambonz, Twilio); the defects of others named in test_gather.c. */
 #include "gather.h"
 
 #include <string.h>

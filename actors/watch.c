@@ -4,7 +4,7 @@
  *            switch. The watch monitors each; after a death it waits until all are there again, then
  *            ops->adopt() asks the switch which calls live.
  * Sweeping:  once a minute it also frees the keys of actors that ended without being able to.
- * Touched by the watch's own actor. Source: supervision.md 14.5. */
+ * Touched by the watch's own actor. */
 #include <string.h>
 
 #include "dispatch.h"

@@ -105,7 +105,7 @@ static int channel_hand_back(tdm_call *call, void *mine, tdm_ref op, const char 
                : sent(p, ops_continue(c->a, c->self, tdm_call_id(call), context, exten, priority, &p->ref));
 }
 
-/* Two moves at once may be carried out as one, with the arguments of both (asterisk-observed.md 6). */
+/* Two moves at once may be carried out as one, with the arguments of both (observed on Asterisk 22.10). */
 static int channel_move(tdm_call *call, void *mine, tdm_ref op, const char *app, const char *args)
 {
     struct channel *c = mine;

@@ -1,7 +1,7 @@
 /* ops.c - the operations of ARI that are used.
  *
  * Short parameters go into the query, what may be long (variables, media) into a JSON body: the
- * server takes lines up to about 4090 bytes, bodies up to 40960 (asterisk-observed.md 1).
+ * server takes lines up to about 4090 bytes, bodies up to 40960 (observed on Asterisk 22.10).
  * Requests about a channel share its order key, except those that only ask and those that have to
  * overtake; see rest.c. */
 #include "ops.h"

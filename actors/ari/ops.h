@@ -2,7 +2,7 @@
  *
  * Each sends one request whose reply comes to `to` as a TDM_MSG_HTTP_REPLY with *ret as its ref
  * (rest.h). Strings are encoded here. NULL leaves an optional parameter out.
- * Threads: any. Errors: those of rest_send(). Source: ari.md section 9. */
+ * Threads: any. Errors: those of rest_send(). Source: Asterisk 22's ARI description and sources. */
 #ifndef ACTORS_ARI_OPS_H
 #define ACTORS_ARI_OPS_H
 #include "rest.h"

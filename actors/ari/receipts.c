@@ -2,7 +2,7 @@
  *
  * A simulated exchange numbers the events of each visit of a channel to an app: 1, 2, 3, in
  * "exchange":{"seq":n}. At the end of the call it is told how many came, how many numbers were passed
- * over, and how many stepped back. The promise under test is that of DESIGN.md 2.2, so the counting
+ * over, and how many stepped back. The promise under test is that of docs/ARCHITECTURE.md, so the counting
  * stands at the very end of the way, inside the actor, and what was counted must survive the actor:
  * a table outside, one record for each live call.
  * Touched by any worker, under a lock of its own: this is for measuring, not for production. */

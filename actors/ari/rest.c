@@ -5,7 +5,7 @@
  * Order: the requests of one channel share an order key, so they reach the server one after the
  *        other, as its own thread will execute them anyway. Two kinds of requests must overtake: to
  *        hang up and to stop a playback, because they are what ends the prompt that a blocked request
- *        waits for (ari.md 12.1). They have the key 0.
+ *        waits for (as Asterisk 22 does). They have the key 0.
  * Threads: any; there is no state here but the counters. */
 #include "rest.h"
 #include "json_scan.h"

@@ -40,7 +40,7 @@ enum rest_about { REST_CHANNEL, REST_PLAYBACK, REST_VARIABLE, REST_OTHER };
 /* The outcome as an error code, TDM_OK for 2xx. `words` (REST_WORDS_BYTES, may be NULL): what happened
  * and what to do about it, "" on success.
  *   404 channel: TDM_EHANGUP, else TDM_ENOTFOUND; 400, 405, 409, 412, 413, 422: TDM_EREFUSED; 401, 403:
- *   TDM_EAUTH; 501: TDM_ENOTSUP; other 5xx: TDM_EPEER. Source: ari.md 1.4 and 12.2. */
+ *   TDM_EAUTH; 501: TDM_ENOTSUP; other 5xx: TDM_EPEER. Source: Asterisk 22's ARI description and sources. */
 int rest_outcome(const struct tdm_http_reply *reply, enum rest_about about, char *words);
 
 /* The reply that a message carries; NULL for any other message. */

@@ -1,14 +1,14 @@
 /* resync.c - after a gap: what the server holds against what we hold; adopt or end.
  *
  * Nothing is replayed by the server after a lost connection, and no second StasisStart comes for a
- * channel that stayed (ari.md 3.5, 5). So, each time the WebSocket is open:
+ * channel that stayed (as Asterisk 22 does). So, each time the WebSocket is open:
  *   1. events arrive and wait behind the gate;
  *   2. GET /asterisk/info: another start-up time or entity id is another server life, nothing that we
  *      knew is left of the old one;
  *   3. GET /applications/{app} for each app, then GET /channels: a channel is in an app when the app
  *      lists it and its dialplan position is in Stasis(). The list alone also has channels that were
  *      only subscribed to, or are still being dialled; dialplan.app_data alone still names the first
- *      app after a move (asterisk-observed.md 4);
+ *      app after a move (observed on Asterisk 22.10);
  *   4. the lists are compared (census.c): owners are told of the gap, calls that are gone are ended,
  *      unknown ones adopted, each by a synthetic event with a "tandem" member;
  *   5. what waits behind the gate is routed, and the gate is given to the reader.

@@ -3,7 +3,7 @@
  * The table below is all that Tandem knows of ARI's event types as far as routing goes. A row:
  * our name, Asterisk's name, what the event is to us, and where in the JSON the ids of the objects
  * stand that it concerns, the most important first.
- * Source: shared/protocols/ari.md sections 10 and 10.1 (from Asterisk 22's own description); a test
+ * Source: Asterisk 22's own description of its interface; a test
  * compares this table with it. */
 #ifndef ACTORS_ARI_WIRE_H
 #define ACTORS_ARI_WIRE_H

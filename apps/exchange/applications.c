@@ -3,7 +3,7 @@
  * An app has at most one connection; a later one that names it takes it over, and the earlier one is told
  * so and stays open. When its connection goes, the app stays as long as a channel is inside or a
  * subscription is left: inactive, hearing nothing, losing its events and refusing new calls.
- * Source: ari.md 3 and 4. */
+ * Source: Asterisk 22's ARI description and sources. */
 #include "inside.h"
 
 #include <stdio.h>

@@ -313,7 +313,7 @@ static void dialplan_at(struct ex_model *m, struct ex_channel *ch, const char *c
 void ex_channel_to_dialplan(struct ex_model *m, struct ex_channel *ch, const char *context, const char *exten,
                             int priority)
 {
-    static const char stasis[] = "stasis-"; /* a context that every app has (ari.md 2.1) */
+    static const char stasis[] = "stasis-"; /* a context that every app has (as Asterisk 22 does) */
 
     dialplan_at(m, ch, context, exten, priority);
     if (strncmp(ch->context, stasis, sizeof stasis - 1) == 0) { /* `context` may have been its own old one */

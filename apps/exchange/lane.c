@@ -2,7 +2,7 @@
  *
  * While a prompt plays nothing else is done: that is why the requests that wait for the deed (answer, set a
  * variable, join and leave a bridge) wait as long as the prompt takes, while those that are answered when
- * they are queued (play, move, continue) only take effect later. Source: asterisk-observed.md 3.
+ * they are queued (play, move, continue) only take effect later. Source: observed on Asterisk 22.10.
  *
  * No command frees the lane: what ends a channel from inside goes through a timer. */
 #include "inside.h"
@@ -148,7 +148,7 @@ void ex_lane_run(struct ex_model *m, struct ex_lane *lane)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* What a request gets that waited when the caller hung up. Source: asterisk-observed.md 3. */
+/* What a request gets that waited when the caller hung up. Source: observed on Asterisk 22.10. */
 static void command_drop(struct ex_model *m, const struct ex_command *c)
 {
     switch (c->verb) {

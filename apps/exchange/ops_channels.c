@@ -1,5 +1,5 @@
 /* ops_channels.c - the operations on one channel. What takes effect in its turn goes to the lane; what the
- * real server answers at once is answered at once. Source: ari.md 9 and 12.1 to 12.5. */
+ * real server answers at once is answered at once. Source: Asterisk 22's ARI description and sources. */
 #include "inside.h"
 
 #include <stdio.h>
@@ -53,7 +53,7 @@ void ex_op_channel_get(struct ex_req *q)
 
 /* ---- the end, and elsewhere ------------------------------------------------------------------ */
 
-/* The Q.850 cause for `reason`, or -1. Source: ari.md 12.3. */
+/* The Q.850 cause for `reason`, or -1. Source: Asterisk 22's ARI description and sources. */
 static int reason_cause(const char *reason)
 {
     static const struct {

@@ -3,7 +3,7 @@
  * A far end acts by its name: one that contains "busy", "decline", "unavail" or "noanswer" does that;
  * "nosuch" cannot even be allocated; every other rings for cfg.ring_ms and answers. The maker's app is
  * subscribed to the channel, so it hears all of Dial, ChannelStateChange, StasisStart ... ChannelDestroyed.
- * Source: traces originate_dial and bridge_two_legs; ari.md 3 and 12.4. */
+ * Source: recorded traffic of Asterisk 22.10 (originate, create and dial). */
 #include "inside.h"
 
 #include <stdio.h>
@@ -64,7 +64,7 @@ static void dial_refused(struct ex_model *m, struct ex_channel *ch, const struct
 
     ex_dial_cancel(m, ch);
     if (!inside || ch->outcome == 1 || ch->outcome == 3)
-        dial_event(m, ch, how->dialstatus); /* the others end without one (ari.md 3) */
+        dial_event(m, ch, how->dialstatus); /* the others end without one (as Asterisk 22 does) */
     ex_channel_end(m, ch, (struct ex_cause){ .cause = how->cause, .tech_cause = how->tech_cause });
 }
 

@@ -1,6 +1,6 @@
 /* params.c - the parameters of a request: in the query, in a form, or as members of a JSON body.
  *
- * The rules are the real server's (ari.md 1.3): JSON wins over the query; in the query several values stand
+ * The rules are the real server's (as Asterisk 22 does): JSON wins over the query; in the query several values stand
  * in one parameter, separated by commas; integers are read leniently; what has the wrong JSON type counts
  * as absent. Memory is that of the request. */
 #include "inside.h"

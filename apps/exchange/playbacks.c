@@ -13,7 +13,7 @@ static bool scheme_is(const char *media, const char *scheme)
     return strncmp(media, scheme, strlen(scheme)) == 0;
 }
 
-/* Digits and numbers are spoken piece by piece and know no control (ari.md 12.5). */
+/* Digits and numbers are spoken piece by piece and know no control (as Asterisk 22 does). */
 static bool is_spoken(const char *media)
 {
     return scheme_is(media, "digits:") || scheme_is(media, "number:") || scheme_is(media, "characters:");

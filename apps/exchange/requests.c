@@ -3,7 +3,7 @@
  * A request passes: freeze and drawn errors, rights, path, method, body; then its handler sets status and
  * body, or says `later` and the lane answers when the deed is done. The events that it causes are kept back
  * meanwhile and go out before or behind the answer, as configured.
- * Source: ari.md 1.2 to 1.4 and 9; words of the messages: asterisk-observed.md 9. */
+ * Source: Asterisk 22's ARI description; words of the messages as observed. */
 #include "inside.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * One connection carries out one request at a time: what comes while one waits behind a prompt waits too.
  * Answers are numbered by nobody and keep no order with the events.
- * Source: ari.md 6, asterisk-observed.md 1. */
+ * Source: Asterisk 22's ARI, as described and as observed. */
 #include "inside.h"
 
 #include <stdio.h>

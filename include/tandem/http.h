@@ -65,7 +65,7 @@ struct tdm_http_reply {
 
 /* Ask. One TDM_MSG_HTTP_REPLY with the returned ref comes to `to`, always and exactly once. GET, PUT and
  * DELETE are sent again once when a kept-alive connection turns out closed before the first byte of the
- * answer; POST is not (ari.md 1.1), unless nothing of it was written.
+ * answer; POST is not (as Asterisk 22 does), unless nothing of it was written.
  * Returns 0 when out of memory (no reply will come). `req` is copied. */
 tdm_ref tdm_http_request(struct tdm_runtime *rt, struct tdm_http_pool *pool, tdm_pid to,
                          const struct tdm_http_req *req);
