@@ -32,10 +32,9 @@ void *tdm_alloc(tdm_self *self, size_t bytes)
 
 void tdm_free(tdm_self *self, void *block)
 {
-    struct piece *p = block;
-
-    if (p-- == NULL)
+    if (block == NULL)
         return;
+    struct piece *p = (struct piece *)block - 1;
     if (p->prev != NULL)
         p->prev->next = p->next;
     else
