@@ -6,9 +6,11 @@
 #include "worlds.h"
 
 #if defined(__SANITIZE_THREAD__)
-#define ASYNCHRONOUS_SIGNALS false /* the thread sanitizer delivers them at the next system call only */
+/* It delivers asynchronous signals at the next system call only, and does not find a jump buffer that was set in a
+ * shared library ("can't find longjmp buf"). Contained faults under it: tests/conformance/test_containment.c. */
+#define WITH_TSAN true
 #else
-#define ASYNCHRONOUS_SIGNALS true
+#define WITH_TSAN false
 #endif
 
 static _Atomic bool never;
@@ -25,7 +27,7 @@ REAL_TEST_WITH(fault, J5_a_callback_that_never_ends_is_ended_and_its_worker_goes
 {
     tdm_pid watcher = spawn_worker(w, 1), bystander = spawn_worker(w, 2);
 
-    if (!ASYNCHRONOUS_SIGNALS)
+    if (WITH_TSAN)
         return;
     for (size_t i = 0; i < 4; i++) {
         tdm_pid a = spawn_worker(w, 3);
@@ -43,7 +45,7 @@ REAL_TEST_WITH(fault, J5_a_fiber_that_never_waits_is_ended_too, { .stuck_after_m
     tdm_pid watcher = spawn_worker(w, 1);
     tdm_pid a = spawn_with(w, 2, (struct tdm_spawn_cfg){ .behaviour = &fiber_worker });
 
-    if (!ASYNCHRONOUS_SIGNALS)
+    if (WITH_TSAN)
         return;
     ask(w, watcher, monitor_it, &a);
     tell(w, a, loop_for_ever, NULL);
@@ -57,6 +59,8 @@ WORLD_TEST_WITH(fault, J4_every_fault_is_contained_in_a_program_with_the_shared_
     const struct tdm_behaviour *forms[] = { &worker, &fiber_worker };
     tdm_pid watcher = spawn_worker(w, 1);
 
+    if (WITH_TSAN)
+        return;
     for (size_t i = 0; i < 12; i++) {
         tdm_pid a = spawn_with(w, 2, (struct tdm_spawn_cfg){ .behaviour = forms[i / 6] });
         ask(w, watcher, monitor_it, &a);
