@@ -30,7 +30,7 @@ CALLERS = [
     ["--dtmf", "99", "--dtmf-delay", "300", "--hold", "5"],
     ["--dtmf", "2", "--info", "--hold", "1.5"],             # the key as SIP INFO
     ["--dtmf", "#", "--info", "--dtmf-delay", "200", "--hold", "1"],
-    ["--dtmf", "999", "--info", "--dtmf-gap", "2500", "--hold", "25"],  # three wrong ones; the app ends the call
+    ["--dtmf", "999", "--info", "--dtmf-gap", "1500", "--hold", "14"],  # three wrong ones; the app ends the call
 ]
 COUNTS = {"started": "tandem_calls_started_total", "ended": "tandem_calls_ended_total"}
 failures = 0
@@ -101,14 +101,14 @@ class Story:
 
     # ---- calls ----------------------------------------------------------------------------------
 
-    def place(self, count, rate):
+    def place(self, count, rate, *more):
         """That many calls in all, of every kind of caller, begun side by side."""
         each = count // len(CALLERS)
-        return [self.asterisk.callers(each, rate / len(CALLERS), *options) for options in CALLERS]
+        return [self.asterisk.callers(each, rate / len(CALLERS), *options, *more) for options in CALLERS]
 
-    def calls_under_way(self):
+    def calls_under_way(self, *more):
         """Forty callers, and how many calls are held when there are enough to speak of."""
-        callers = self.place(40, 20)
+        callers = self.place(40, 20, *more)
         lab.until("calls", 15, lambda: self.calls_held() >= 8)
         return callers, self.calls_held()
 
@@ -169,7 +169,7 @@ class Story:
         self.back_to_normal("the cut", placed)
 
     def asterisk_killed(self):
-        callers, held = self.calls_under_way()
+        callers, held = self.calls_under_way("--timeout", "20")  # nobody will answer them any more
         self.asterisk.kill()
         check("Asterisk was killed in the middle of calls", held >= 8, f"{held} calls")
         lab.joined(callers)
