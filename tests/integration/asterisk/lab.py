@@ -118,6 +118,8 @@ def joined(callers):
         said, _ = group.communicate(timeout=300)
         m = re.search(r"(\d+) placed, (\d+) successful", said)
         placed, successful = placed + int(m[1] if m else 0), successful + int(m[2] if m else 0)
+        if not m or m[1] != m[2]:
+            print("# a group of callers: " + " ".join(said.split())[:600], flush=True)
     return placed, successful
 
 

@@ -30,7 +30,7 @@ CALLERS = [
     ["--dtmf", "99", "--dtmf-delay", "300", "--hold", "5"],
     ["--dtmf", "2", "--info", "--hold", "1.5"],             # the key as SIP INFO
     ["--dtmf", "#", "--info", "--dtmf-delay", "200", "--hold", "1"],
-    ["--dtmf", "999", "--info", "--dtmf-gap", "1500", "--hold", "14"],  # three wrong ones; the app ends the call
+    ["--dtmf", "999", "--info", "--dtmf-gap", "2500", "--hold", "20"],  # three wrong ones; the app ends the call
 ]
 COUNTS = {"started": "tandem_calls_started_total", "ended": "tandem_calls_ended_total"}
 failures = 0
