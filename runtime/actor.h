@@ -100,6 +100,11 @@ struct history {
     } entries[];
 };
 
+static inline uint32_t actor_limit(const struct tdm_self *a)
+{
+    return atomic_load_explicit(&a->limit, memory_order_relaxed); /* see there */
+}
+
 #define PLACE_BIT     (1ull << 63)
 #define MSG_CHECKED   UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
 #define MSG_LINK_EXIT (UINT64_MAX - 1) /* the same, of a TDM_MSG_EXIT that came through a link */
@@ -148,6 +153,10 @@ void actor_set_reason(struct tdm_self *a, const struct tdm_reason *reason);
 void actor_started(struct tdm_self *a, int err);
 int actor_run_init(struct tdm_self *a);
 void actor_make_runnable(struct tdm_self *a);
+/* The start argument is not needed any more. */
+void actor_drop_start(struct tdm_self *a);
+/* Everything that has come, behind what is already in hand; where it begins. See slice.c. */
+struct tdm_msg **actor_fetch(struct tdm_self *a);
 /* Oldest message in hand, or NULL. */
 struct tdm_msg *actor_pop(struct tdm_self *a);
 /* Note a message in the history that a crash report shows. */

@@ -22,7 +22,7 @@ TDM_COUNTER(counter_steals, "tandem_scheduler_steals_total",
             "actors run by another worker than the one that woke them");
 TDM_COUNTER(counter_wakes, "tandem_scheduler_wakes_total", "parked workers woken");
 
-enum { TIMERS_EVERY = 16, COMMON_EVERY = 61, SPINS = 50 };
+enum { TIMERS_EVERY = 16, COMMON_EVERY = 61, SPINS_LEAST = 30, SPINS_MOST = 3000 };
 
 struct wheel *scheduler_wheel(struct tdm_runtime *rt, uint32_t number)
 {
@@ -213,8 +213,8 @@ static struct tdm_self *search(struct worker *w)
     for (uint32_t i = 0; i < rt->n_workers; i++)
         stood[i] = atomic_load_explicit(&rt->workers[i].slices, memory_order_relaxed);
     atomic_fetch_add_explicit(&rt->searching, 1, memory_order_seq_cst);
-    int spins = rt->env->point != NULL ? 1 : SPINS;
-    for (int i = 0; i < spins && a == NULL; i++) {
+    uint32_t spins = rt->env->point != NULL ? 1 : w->spins;
+    for (uint32_t i = 0; i < spins && a == NULL; i++) {
         a = steal(w, false);
         if (a == NULL)
             a = take_injected(rt);
@@ -226,6 +226,11 @@ static struct tdm_self *search(struct worker *w)
         if (i != w->number && stood[i] == atomic_load_explicit(&rt->workers[i].slices, memory_order_relaxed))
             a = steal(w, true);
     stop_searching(rt);
+    /* what came while we looked pays for a longer look next time; what did not, for a shorter one */
+    if (a != NULL)
+        w->spins = w->spins * 2 < SPINS_MOST ? w->spins * 2 : SPINS_MOST;
+    else
+        w->spins = w->spins / 2 > SPINS_LEAST ? w->spins / 2 : SPINS_LEAST;
     if (a != NULL && atomic_load_explicit(&rt->inject_count, memory_order_seq_cst) > 0)
         scheduler_wake(rt); /* pushers relied on us while we searched */
     return a;
@@ -278,6 +283,7 @@ static int worker_init(struct tdm_runtime *rt, struct worker *w, uint32_t number
 {
     w->rt = rt;
     w->number = number;
+    w->spins = SPINS_LEAST;
     w->queue = rt->env->alloc(rt->env, RUN_QUEUE_SIZE * sizeof *w->queue);
     w->block = thread_prepare(rt);
     if (w->queue == NULL || w->block == NULL)

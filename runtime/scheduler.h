@@ -21,6 +21,7 @@ struct worker {
     alignas(64) struct tdm_runtime *rt;
     uint32_t number;
     uint32_t ticks;
+    uint32_t spins; /* how long it looks for work before it parks */
     struct wheel *wheel;
     struct landing landing; /* where a fault in a callback comes down */
     struct thread *_Atomic thread;

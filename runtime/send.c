@@ -1,0 +1,165 @@
+/* send.c - how a message or a request to stop reaches an actor.
+ *
+ * Idea:      an address is looked up, the message is pushed, and if that woke the actor it goes onto a run
+ *            queue. Ordinary mail respects the mailbox's bound; notices and answers that must come do not.
+ * Invariant: a message belongs to its sender until the push succeeds, and to the reader from then on.
+ * Stop and kill go beside the mailbox, in one word that also holds the generation they mean: so they are
+ * never refused, and never hit the next incarnation. Everything here may run on any thread. */
+#include "runtime.h"
+#include "tandem/log.h"
+
+TDM_COUNTER(counter_dead_letters, "tandem_dead_letters_total", "messages that found no reader");
+TDM_COUNTER(counter_refused, "tandem_mailbox_refused_total", "messages refused by a full mailbox");
+TDM_COUNTER(counter_dropped, "tandem_mailbox_dropped_total", "messages dropped by a full mailbox");
+
+/* With TDM_DROP_OLDEST: how far beyond its limit a box may be until the reader drops. */
+#define OWED_MAX 4096u
+
+void actor_make_runnable(struct tdm_self *a)
+{
+    scheduler_push(a->rt, a);
+}
+
+static int set_control(struct tdm_self *a, uint32_t gen, uint32_t bit);
+
+static int overflow(struct tdm_runtime *rt, struct tdm_self *a, struct tdm_msg *msg)
+{
+    switch ((enum tdm_overflow)atomic_load_explicit(&a->overflow, memory_order_relaxed)) {
+    case TDM_DROP_NEWEST:
+        tdm_count(&counter_dropped, 1);
+        tdm_msg_free(rt, msg);
+        return TDM_OK;
+    case TDM_DROP_OLDEST:
+        /* relaxed: a number the reader pays off; the push after it orders the rest. One that does not come to pay
+         * it, because its callback takes long, does not make us grow without end. */
+        if (atomic_fetch_add_explicit(&a->drop_oldest, 1, memory_order_relaxed) < actor_limit(a) + OWED_MAX)
+            return actor_post_locked(rt, msg->to_, msg);
+        atomic_fetch_sub_explicit(&a->drop_oldest, 1, memory_order_relaxed);
+        tdm_count(&counter_dropped, 1);
+        tdm_msg_free(rt, msg);
+        return TDM_OK;
+    case TDM_OVERFLOW_EXIT:
+        set_control(a, atomic_load_explicit(&a->gen, memory_order_relaxed), CONTROL_OVERLOAD);
+        tdm_count(&counter_refused, 1);
+        return TDM_EFULL;
+    case TDM_REFUSE:
+        break;
+    }
+    tdm_count(&counter_refused, 1);
+    return TDM_EFULL;
+}
+
+/* The one way in. `from` is whoever runs on this thread. */
+static inline int deliver_to(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg, bool bounded)
+{
+    struct tdm_self *a = actor_of(rt, to);
+
+    if (a == NULL)
+        return TDM_ENOPROC;
+    msg->to_ = to;
+    switch (box_push(&a->box, msg, bounded ? actor_limit(a) : BOX_UNBOUNDED)) {
+    case BOX_WAKE:
+        actor_make_runnable(a);
+        return TDM_OK;
+    case BOX_PUSHED:
+        return TDM_OK;
+    case BOX_FULL:
+        return overflow(rt, a, msg);
+    case BOX_GONE:
+        break;
+    }
+    return TDM_ENOPROC;
+}
+
+int actor_post(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg)
+{
+    runtime_point(rt, "mailbox.push");
+    return deliver_to(rt, to, msg, false);
+}
+
+int actor_post_locked(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg)
+{
+    return deliver_to(rt, to, msg, false);
+}
+
+int runtime_send_unbounded(struct tdm_runtime *rt, tdm_pid to, struct tdm_msg *msg)
+{
+    runtime_point(rt, "mailbox.push");
+    int err = deliver_to(rt, to.id, msg, false);
+    if (err == TDM_ENOPROC)
+        tdm_count(&counter_dead_letters, 1);
+    return err;
+}
+
+static inline int send_counted(struct tdm_runtime *rt, uint64_t to, struct tdm_msg *msg)
+{
+    struct thread *t = thread_here;
+    if (t != NULL && t->self != NULL && t->rt == rt)
+        msg->from.id = id_make(atomic_load_explicit(&t->self->gen, memory_order_relaxed), t->self->slot);
+    runtime_point(rt, "mailbox.push");
+    int err = deliver_to(rt, to, msg, true);
+    if (err == TDM_ENOPROC)
+        actor_dead_letter(rt, NULL, "gone");
+    return err;
+}
+
+int tdm_send(struct tdm_runtime *rt, tdm_pid to, struct tdm_msg *msg)
+{
+    return send_counted(rt, to.id & ~PLACE_BIT, msg);
+}
+
+int tdm_send_place(struct tdm_runtime *rt, tdm_place to, struct tdm_msg *msg)
+{
+    return send_counted(rt, to.id | PLACE_BIT, msg);
+}
+
+/* The generation is in the word, so a request for one incarnation never hits the next.
+ * seq_cst: before the look at the box; partner: go_idle. */
+static int set_control(struct tdm_self *a, uint32_t gen, uint32_t bit)
+{
+    uint64_t old = atomic_load_explicit(&a->control, memory_order_relaxed);
+
+    do {
+        if (old >> 32 != gen)
+            return TDM_ENOPROC;
+    } while (!atomic_compare_exchange_weak_explicit(&a->control, &old, old | bit, memory_order_seq_cst,
+                                                    memory_order_relaxed));
+    if (box_rouse(&a->box))
+        actor_make_runnable(a);
+    return TDM_OK;
+}
+
+int actor_control(struct tdm_runtime *rt, tdm_pid to, uint32_t bit)
+{
+    struct tdm_self *a = actor_by_slot(rt, id_slot(to.id));
+
+    return a == NULL || id_gen(to.id) == 0 ? TDM_ENOPROC : set_control(a, id_gen(to.id), bit);
+}
+
+int tdm_stop(struct tdm_runtime *rt, tdm_pid to)
+{
+    return actor_control(rt, to, CONTROL_STOP);
+}
+
+int tdm_kill(struct tdm_runtime *rt, tdm_pid to)
+{
+    return actor_control(rt, to, CONTROL_KILL);
+}
+
+bool tdm_alive(struct tdm_runtime *rt, tdm_pid pid)
+{
+    return actor_of(rt, pid.id & ~PLACE_BIT) != NULL;
+}
+
+void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *why)
+{
+    static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
+
+    if (msg != NULL && msg->type >= TDM_MSG_INTERNAL && msg->type < SIG_LAST) {
+        link_refused(rt, msg, &noproc);
+        return;
+    }
+    tdm_count(&counter_dead_letters, 1);
+    tdm_log_debug("actor.dead_letter", "why=%s type=%u", why, msg == NULL ? 0 : msg->type);
+    tdm_msg_free(rt, msg);
+}
