@@ -158,6 +158,24 @@ static uintptr_t pc_of(const ucontext_t *uc)
 #endif
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define WITH_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITH_TSAN 1
+#endif
+#endif
+
+#ifdef WITH_TSAN
+/* The sanitizer loses the worker's own jump when another is set on this stack: then there is no walk. */
+static int walk(struct landing *l, void **frames, int most)
+{
+    (void)l;
+    (void)frames;
+    (void)most;
+    return 0;
+}
+#else
 /* backtrace() reads code and stack where the frames lead, and after a wild jump or a smashed stack that may be nowhere:
  * then it faults itself, lands here, and there is no more to tell than where we are. */
 static int walk(struct landing *l, void **frames, int most)
@@ -176,6 +194,7 @@ static int walk(struct landing *l, void **frames, int most)
     l->walking = false;
     return n;
 }
+#endif
 
 static void note_frames(struct landing *l, uintptr_t pc)
 {

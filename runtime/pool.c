@@ -8,6 +8,7 @@
  * mapped. In the deterministic environment and under AddressSanitizer nothing is kept, so that every
  * allocation can be made to fail and every use after free is seen. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "pool.h"
@@ -43,9 +44,9 @@ struct chunk {
 
 struct store {
     pthread_spinlock_t lock;
-    struct block *hands;     /* full hands */
-    struct block *loose;     /* what drained caches left: no full hands */
-    char *fresh, *fresh_end; /* of the newest chunk: not yet cut */
+    struct block *hands; /* full hands */
+    struct block *loose; /* what drained caches left: no full hands */
+    _Atomic bool filled; /* there is one or the other; written under the lock */
 };
 
 struct pool {
@@ -98,7 +99,8 @@ void pool_free(struct pool *p)
     p->env->free(p->env, p, sizeof *p);
 }
 
-static bool store_grow(struct pool *p, struct store *s)
+/* A chunk of the thread's own: the common store's lock is not held while the environment finds memory. */
+static bool hand_grow(struct pool *p, struct pool_hand *h)
 {
     struct chunk *c = p->env->alloc(p->env, CHUNK_BYTES);
 
@@ -108,61 +110,61 @@ static bool store_grow(struct pool *p, struct store *s)
     c->next = p->chunks;
     p->chunks = c;
     pthread_spin_unlock(&p->chunk_lock);
-    s->fresh = (char *)(c + 1);
-    s->fresh_end = (char *)c + CHUNK_BYTES;
+    h->fresh = (char *)(c + 1);
+    h->fresh_end = (char *)c + CHUNK_BYTES;
     return true;
 }
 
-/* Up to a hand of blocks never used so far; fewer at the end of a chunk. */
-static struct block *store_cut(struct pool *p, struct store *s, unsigned class, uint32_t *count)
+/* One block never used so far: pages that are not needed stay untouched. */
+static void *cut(struct pool *p, struct pool_hand *h, unsigned class)
 {
     size_t bytes = class_bytes[class];
-    struct block *list = NULL;
-    uint32_t n = 0;
 
-    if (s->fresh == NULL || s->fresh + bytes > s->fresh_end)
-        if (!store_grow(p, s))
-            return NULL;
-    while (n < 32 && s->fresh + bytes <= s->fresh_end) { /* few at a time: untouched pages stay so */
-        struct block *b = (struct block *)s->fresh;
-        s->fresh += bytes;
-        b->next = list;
-        list = b;
-        n++;
-    }
-    *count = n;
-    return list;
+    if ((h->fresh == NULL || (size_t)(h->fresh_end - h->fresh) < bytes) && !hand_grow(p, h))
+        return NULL;
+    void *b = h->fresh;
+    h->fresh += bytes;
+    return b;
 }
 
-static void *refill(struct pool *p, struct pool_hand *h, unsigned class)
+/* A hand, or what drained caches left, from the common store. */
+static bool refill(struct pool *p, struct pool_hand *h, unsigned class)
 {
     struct store *s = &p->stores[class];
-    struct block *b;
+    bool found = true;
 
+    /* relaxed: a glance; what is missed now is found next time */
+    if (!atomic_load_explicit(&s->filled, memory_order_relaxed))
+        return false;
+    pthread_spin_lock(&s->lock);
+    if (s->hands != NULL) {
+        h->first = s->hands;
+        h->count = hand_size(class);
+        s->hands = s->hands->next_hand;
+    } else if (s->loose != NULL) {
+        struct block *b = s->loose;
+        s->loose = b->next;
+        b->next = NULL;
+        h->first = b;
+        h->count = 1;
+    } else {
+        found = false;
+    }
+    atomic_store_explicit(&s->filled, s->hands != NULL || s->loose != NULL, memory_order_relaxed);
+    pthread_spin_unlock(&s->lock);
+    return found;
+}
+
+static void *get_slow(struct pool *p, struct pool_hand *h, unsigned class)
+{
     if (h->spare != NULL) {
         h->first = h->spare;
         h->count = h->spare_count;
         h->spare = NULL;
-    } else {
-        pthread_spin_lock(&s->lock);
-        if (s->hands != NULL) {
-            h->first = s->hands;
-            h->count = hand_size(class);
-            s->hands = s->hands->next_hand;
-        } else if (s->loose != NULL) {
-            b = s->loose;
-            s->loose = b->next;
-            b->next = NULL;
-            h->first = b;
-            h->count = 1;
-        } else {
-            h->first = store_cut(p, s, class, &h->count);
-        }
-        pthread_spin_unlock(&s->lock);
+    } else if (!refill(p, h, class)) {
+        return cut(p, h, class);
     }
-    b = h->first;
-    if (b == NULL)
-        return NULL;
+    struct block *b = h->first;
     h->first = b->next;
     h->count--;
     return b;
@@ -176,7 +178,7 @@ void *pool_get(struct pool *p, struct pool_cache *cache, size_t bytes)
     struct pool_hand *h = &cache->hands[class];
     struct block *b = h->first;
     if (b == NULL)
-        return refill(p, h, class);
+        return get_slow(p, h, class);
     h->first = b->next;
     h->count--;
     return b;
@@ -191,6 +193,7 @@ static void hand_away(struct pool *p, struct pool_hand *h, unsigned class)
         pthread_spin_lock(&s->lock);
         full->next_hand = s->hands;
         s->hands = full;
+        atomic_store_explicit(&s->filled, true, memory_order_relaxed); /* see refill() */
         pthread_spin_unlock(&s->lock);
     }
     h->spare = h->first;
@@ -232,6 +235,7 @@ void pool_cache_drain(struct pool *p, struct pool_cache *cache)
                 b = next;
             }
         }
+        atomic_store_explicit(&s->filled, s->hands != NULL || s->loose != NULL, memory_order_relaxed);
         pthread_spin_unlock(&s->lock);
         memset(h, 0, sizeof *h);
     }

@@ -17,7 +17,8 @@ struct pool_cache {
         void *first; /* linked through their first word */
         uint32_t count;
         uint32_t spare_count;
-        void *spare; /* a full hand, or NULL */
+        void *spare;             /* a full hand, or NULL */
+        char *fresh, *fresh_end; /* of this thread's own chunk: not cut yet */
     } hands[POOL_CLASSES];
 };
 
