@@ -18,37 +18,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "context.h"
 #include "env_sim_net.h"
+#include "sanitize.h"
 #include "tandem/err.h"
 #include "thread.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN 1
-#endif
-#ifdef WITH_ASAN
-#include <sanitizer/common_interface_defs.h>
-#endif
-#ifdef WITH_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
-
-typedef void *fcontext_t;
-typedef struct {
-    fcontext_t fctx;
-    void *data;
-} transfer_t;
-transfer_t jump_fcontext(fcontext_t to, void *data);
-fcontext_t make_fcontext(void *stack_top, size_t bytes, void (*fn)(transfer_t));
 
 enum { STACK_BYTES = 256 * 1024, GUARD_BYTES = 4096, COROUTINES_MAX = 128, NAME_BYTES = 32 };
 

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "fiber.h"
+#include "sanitize.h"
 #include "scheduler.h"
 #include "symbol.h"
 #include "tandem/log.h"
@@ -157,14 +158,6 @@ static uintptr_t pc_of(const ucontext_t *uc)
     return 0;
 #endif
 }
-
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
 
 #ifdef WITH_TSAN
 /* The sanitizer loses the worker's own jump when another is set on this stack: then there is no walk. */

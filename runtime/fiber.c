@@ -14,38 +14,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "context.h"
 #include "runtime.h"
+#include "sanitize.h"
 #include "tandem/log.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN 1
-#endif
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-#ifdef WITH_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
-
-/* Boost.Context's C interface; its headers are C++ only. */
-typedef void *fcontext_t;
-typedef struct {
-    fcontext_t fctx;
-    void *data;
-} transfer_t;
-transfer_t jump_fcontext(fcontext_t to, void *data);
-fcontext_t make_fcontext(void *stack_top, size_t bytes, void (*fn)(transfer_t));
 
 enum { STACK_BYTES = 64 * 1024, GUARD_BYTES = 4096, SLAB_STACKS = 32 };
 #ifndef MADV_GUARD_INSTALL

@@ -12,17 +12,13 @@
 #include <string.h>
 
 #include "pool.h"
+#include "sanitize.h"
 #include "tandem/env.h"
 #include "tandem/err.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef WITH_ASAN
 #define POOL_DIRECT true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_DIRECT true
-#endif
-#endif
-#ifndef POOL_DIRECT
+#else
 #define POOL_DIRECT false
 #endif
 

@@ -16,18 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sanitize.h"
 #include "tandem/env.h"
 #include "tandem/err.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
 #ifdef WITH_TSAN
-#include <sanitizer/tsan_interface.h>
 #define HANDED_OVER(p) __tsan_release(p)
 #define TAKEN_OVER(p)  __tsan_acquire(p)
 #else

@@ -47,7 +47,8 @@ enum tdm_msg_type {
     TDM_MSG_CALL_START,
     TDM_MSG_CALL_END,
     TDM_MSG_VERB,
-    /* internal to one subsystem: 512..4095, see the file that sends them */
+    /* 512..1023 are signals between actors: the runtime handles them itself and a handler never sees one;
+     * 1024..4095 are internal to one subsystem, see the file that sends them */
     TDM_MSG_INTERNAL = 512,
     /* from here on: yours */
     TDM_MSG_USER = 4096,
