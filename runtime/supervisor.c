@@ -12,77 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "family.h"
-#include "runtime.h"
+#include "sup.h"
 #include "tandem/log.h"
 #include "tandem/registry.h"
-#include "tandem/supervisor.h"
-
-enum phase { STARTING, RUNNING, STOPPING };
-enum entry_state {
-    STOPPED,
-    UP,
-    COMING,     /* being started */
-    RESTARTING, /* waits for its delay */
-    GONE,       /* the spec is removed */
-};
-
-/* An administrator who waits. Such things lie in the supervisor's own memory: they go with it, killed or not. */
-struct answer {
-    struct answer *next;
-    tdm_pid to;
-    tdm_ref ref;
-};
-
-/* A static child; or a dynamic one that is being stopped on request. */
-struct entry {
-    struct entry *next;  /* dynamic */
-    struct child *child; /* NULL when STOPPED or GONE */
-    enum entry_state state;
-    bool asked_to_stop;
-    bool on_request;        /* this start was asked for: if it fails it is not tried again */
-    bool timed_out;         /* this start took too long */
-    tdm_ref timer;          /* of its start or stop under way */
-    struct answer *answers; /* who waits for that */
-};
-
-/* A restart that waits for its delay. */
-struct delayed {
-    struct delayed *next;
-    tdm_ref timer;
-    struct child *child;
-};
-
-struct admin {
-    enum tdm_sup_op op;
-    tdm_pid pid;
-    char id[64];
-};
-
-/* A request that came while a child was starting. */
-struct held {
-    struct held *next;
-    struct admin question;
-    tdm_pid from;
-    tdm_ref ref;
-};
-
-struct sup {
-    struct family *family;
-    const struct tdm_sup_cfg *cfg;
-    enum phase phase;
-    struct entry *entries; /* static supervisors */
-    uint32_t n;
-    uint32_t at;
-    struct entry *ending; /* dynamic: being stopped on request */
-    tdm_ref timer;        /* dynamic: of our own stop */
-    uint64_t *times;      /* supervisor scope: a ring of the last intensity + 1 restarts */
-    uint32_t n_times;
-    struct delayed *delayed;
-    struct held *held;     /* in order */
-    struct tdm_reason why; /* of our own end */
-    int start_err;
-};
 
 static const char *name_of(const struct child *c)
 {
@@ -189,7 +121,7 @@ static uint64_t delay_ns(struct sup *s, tdm_self *self, struct child *c)
 
 /* ---- children and who waits for them --------------------------------------------------------- */
 
-static struct entry *entry_of(struct sup *s, const struct child *c)
+struct entry *sup_entry_of(struct sup *s, const struct child *c)
 {
     if (s->cfg->strategy != TDM_DYNAMIC)
         return &s->entries[c->index];
@@ -199,7 +131,7 @@ static struct entry *entry_of(struct sup *s, const struct child *c)
     return e;
 }
 
-static tdm_pid pid_of(const struct child *c)
+tdm_pid sup_pid_of(const struct child *c)
 {
     uint32_t gen = atomic_load_explicit(&c->actor->gen, memory_order_acquire);
     return (tdm_pid){ gen == 0 ? 0 : id_make(gen, c->actor->slot) };
@@ -213,7 +145,7 @@ static void clear_timer(tdm_self *self, tdm_ref *timer)
 }
 
 /* Without memory for an answer the asker's time runs out. */
-static void reply(tdm_self *self, tdm_pid to, tdm_ref ref, const struct tdm_sup_reply *r)
+void sup_reply(tdm_self *self, tdm_pid to, tdm_ref ref, const struct tdm_sup_reply *r)
 {
     (void)tdm_reply_to(self->rt, to, ref, tdm_msg_copy(self->rt, TDM_MSG_REPLY, r, sizeof *r));
 }
@@ -221,12 +153,12 @@ static void reply(tdm_self *self, tdm_pid to, tdm_ref ref, const struct tdm_sup_
 static void answer_all(tdm_self *self, struct entry *e, int err)
 {
     struct tdm_sup_reply r = { .err = err,
-                               .pid = err < 0 || e->child == NULL ? (tdm_pid){ 0 } : pid_of(e->child) };
+                               .pid = err < 0 || e->child == NULL ? (tdm_pid){ 0 } : sup_pid_of(e->child) };
 
     while (e->answers != NULL) {
         struct answer *a = e->answers;
         e->answers = a->next;
-        reply(self, a->to, a->ref, &r);
+        sup_reply(self, a->to, a->ref, &r);
         tdm_free(self, a);
     }
 }
@@ -246,9 +178,9 @@ static void forget_delay(tdm_self *self, struct sup *s, const struct child *c)
 }
 
 /* The child's place goes. Its entry stays, STOPPED; that of a temporary child goes too. */
-static void remove_child(tdm_self *self, struct sup *s, struct child *c, int answer)
+void sup_remove_child(tdm_self *self, struct sup *s, struct child *c, int answer)
 {
-    struct entry *e = entry_of(s, c);
+    struct entry *e = sup_entry_of(s, c);
     struct entry **at = &s->ending;
 
     forget_delay(self, s, c);
@@ -284,13 +216,14 @@ static int finish(tdm_self *self, struct sup *s)
     return TDM_OK;
 }
 
-static void ask_to_stop(tdm_self *self, struct entry *e)
+void sup_ask_to_stop(tdm_self *self, struct entry *e)
 {
     uint32_t ms = shutdown_ms(e->child->spec);
 
     e->asked_to_stop = true;
     clear_timer(self, &e->timer);
-    (void)actor_control(self->rt, pid_of(e->child), ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
+    (void)actor_control(self->rt, sup_pid_of(e->child),
+                        ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
     if (ms != TDM_SHUTDOWN_BRUTAL && ms != TDM_SHUTDOWN_INFINITY)
         e->timer = tdm_timer_start(self, TDM_MS(ms));
 }
@@ -302,7 +235,7 @@ static int stop_all(tdm_self *self, struct sup *s)
     uint32_t ms = shutdown_ms(spec);
 
     while (s->delayed != NULL)
-        remove_child(self, s, s->delayed->child, TDM_OK);
+        sup_remove_child(self, s, s->delayed->child, TDM_OK);
     family_control_all(s->family, ms == TDM_SHUTDOWN_BRUTAL ? CONTROL_KILL : CONTROL_STOP);
     if (ms != TDM_SHUTDOWN_BRUTAL && ms != TDM_SHUTDOWN_INFINITY)
         s->timer = tdm_timer_start(self, TDM_MS(ms));
@@ -316,11 +249,11 @@ static int stop_next(tdm_self *self, struct sup *s)
         struct entry *e = &s->entries[s->at - 1];
         if (e->child != NULL && e->state != RESTARTING) {
             if (!e->asked_to_stop)
-                ask_to_stop(self, e);
+                sup_ask_to_stop(self, e);
             return TDM_OK;
         }
         if (e->child != NULL)
-            remove_child(self, s, e->child, TDM_OK);
+            sup_remove_child(self, s, e->child, TDM_OK);
         s->at--;
     }
     return finish(self, s);
@@ -356,7 +289,7 @@ static int child_time_ran_out(tdm_self *self, struct entry *e)
     e->timed_out = !e->asked_to_stop;
     if (e->asked_to_stop)
         tdm_log_error("supervisor.shutdown_error", "child=%s reason=killed", name_of(e->child));
-    (void)actor_control(self->rt, pid_of(e->child), CONTROL_KILL);
+    (void)actor_control(self->rt, sup_pid_of(e->child), CONTROL_KILL);
     return TDM_OK;
 }
 
@@ -382,7 +315,7 @@ static void coming(tdm_self *self, struct entry *e)
         e->timer = tdm_timer_start(self, TDM_MS(ms));
 }
 
-static int start_entry(tdm_self *self, struct sup *s, uint32_t i)
+int sup_start_entry(tdm_self *self, struct sup *s, uint32_t i)
 {
     struct entry *e = &s->entries[i];
     const struct tdm_child_spec *spec = &s->cfg->children[i];
@@ -398,7 +331,7 @@ static int start_entry(tdm_self *self, struct sup *s, uint32_t i)
 static int start_next(tdm_self *self, struct sup *s)
 {
     if (s->at < s->n) {
-        int err = start_entry(self, s, s->at);
+        int err = sup_start_entry(self, s, s->at);
         return err < 0 ? start_failed(self, s, err) : TDM_OK;
     }
     s->phase = RUNNING;
@@ -442,7 +375,7 @@ static int give_up(tdm_self *self, struct sup *s, struct child *c)
                             c->arg != NULL ? c->arg_bytes : c->spec->start.arg_bytes,
                             c->last != NULL ? c->last : &unknown);
     }
-    remove_child(self, s, c, TDM_ELIMIT);
+    sup_remove_child(self, s, c, TDM_ELIMIT);
     return child_only ? TDM_OK : begin_stop(self, s, &shutdown);
 }
 
@@ -482,7 +415,7 @@ static int restart(tdm_self *self, struct sup *s, struct child *c)
 {
     do {
         if (family_place_over(c)) {
-            remove_child(self, s, c, TDM_OK);
+            sup_remove_child(self, s, c, TDM_OK);
             return TDM_OK;
         }
         if (over_limit(s, self, c))
@@ -497,7 +430,7 @@ static int restart(tdm_self *self, struct sup *s, struct child *c)
 static int restart_now(tdm_self *self, struct sup *s, struct child *c)
 {
     if (family_place_over(c)) {
-        remove_child(self, s, c, TDM_OK);
+        sup_remove_child(self, s, c, TDM_OK);
         return TDM_OK;
     }
     return relaunch(self, s, c) < 0 ? restart(self, s, c) : TDM_OK;
@@ -539,7 +472,7 @@ static int ended_while_stopping(tdm_self *self, struct sup *s, struct child *c)
     bool next = s->cfg->strategy != TDM_DYNAMIC && c->index + 1 == s->at;
 
     log_stop(c);
-    remove_child(self, s, c, TDM_OK);
+    sup_remove_child(self, s, c, TDM_OK);
     if (s->cfg->strategy == TDM_DYNAMIC)
         return family_size(s->family) == 0 ? finish(self, s) : TDM_OK;
     return next ? stop_next(self, s) : TDM_OK;
@@ -551,7 +484,7 @@ static int ended_while_starting(tdm_self *self, struct sup *s, struct child *c, 
     int err = start_error(c, e);
     bool ignored = c->ignored;
 
-    remove_child(self, s, c, err);
+    sup_remove_child(self, s, c, err);
     if (!ignored)
         return start_failed(self, s, err);
     s->at++;
@@ -560,25 +493,25 @@ static int ended_while_starting(tdm_self *self, struct sup *s, struct child *c, 
 
 static int child_ended(tdm_self *self, struct sup *s, struct child *c)
 {
-    struct entry *e = entry_of(s, c);
+    struct entry *e = sup_entry_of(s, c);
 
     if (s->phase == STOPPING)
         return ended_while_stopping(self, s, c);
     if (e != NULL && s->phase == STARTING && c->index == s->at && !c->started)
         return ended_while_starting(self, s, c, e);
     if (e != NULL && e->asked_to_stop) {
-        remove_child(self, s, c, TDM_OK);
+        sup_remove_child(self, s, c, TDM_OK);
         return TDM_OK;
     }
     if (e != NULL && e->on_request && !c->started) {
-        remove_child(self, s, c, c->ignored ? TDM_OK : start_error(c, e));
+        sup_remove_child(self, s, c, c->ignored ? TDM_OK : start_error(c, e));
         return TDM_OK;
     }
     if (e != NULL)
         clear_timer(self, &e->timer);
     if (wants_restart(c))
         return restart(self, s, c);
-    remove_child(self, s, c, TDM_OK);
+    sup_remove_child(self, s, c, TDM_OK);
     return TDM_OK;
 }
 
@@ -600,172 +533,6 @@ static int timer_fired(tdm_self *self, struct sup *s, tdm_ref ref)
         return restart_now(self, s, c);
     }
     return TDM_OK;
-}
-
-/* ---- administration -------------------------------------------------------------------------- */
-
-static struct entry *entry_by_id(struct sup *s, const char *id)
-{
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->entries[i].state != GONE && strcmp(s->cfg->children[i].id, id) == 0)
-            return &s->entries[i];
-    return NULL;
-}
-
-static void count(const struct sup *s, struct tdm_sup_reply *r)
-{
-    uint32_t of_type[2] = { 0, 0 };
-
-    if (s->cfg->strategy == TDM_DYNAMIC) {
-        r->specs = 1;
-        r->active = family_active(s->family);
-        of_type[s->cfg->children[0].type] = family_size(s->family);
-    } else {
-        for (uint32_t i = 0; i < s->n; i++) {
-            const struct entry *e = &s->entries[i];
-            r->specs += e->state != GONE;
-            r->active += e->state == UP || e->state == COMING;
-            of_type[s->cfg->children[i].type] += e->state != GONE;
-        }
-    }
-    r->workers = of_type[TDM_WORKER];
-    r->supervisors = of_type[TDM_SUPERVISOR];
-}
-
-/* LATER: the answer comes with the child's start or end. */
-enum { LATER = 1 };
-
-static int wait_for_it(tdm_self *self, struct entry *e, tdm_pid from, tdm_ref ref)
-{
-    struct answer *a = tdm_alloc(self, sizeof *a);
-
-    if (a == NULL)
-        return TDM_ENOMEM;
-    *a = (struct answer){ .next = e->answers, .to = from, .ref = ref };
-    e->answers = a;
-    return LATER;
-}
-
-static int terminate_dynamic(tdm_self *self, struct sup *s, tdm_pid pid, tdm_pid from, tdm_ref ref)
-{
-    struct entry *e = tdm_alloc(self, sizeof *e);
-    struct child *c = e == NULL ? NULL : family_terminate(s->family, pid);
-
-    if (e == NULL)
-        return TDM_ENOMEM;
-    if (c == NULL ||
-        entry_of(s, c) != NULL) { /* a stranger, one that is dead, or one that was asked before */
-        tdm_free(self, e);
-        if (c != NULL)
-            return wait_for_it(self, entry_of(s, c), from, ref);
-        return actor_of(self->rt, pid.id & ~PLACE_BIT) == NULL ? TDM_OK : TDM_ENOTFOUND;
-    }
-    e->child = c;
-    e->next = s->ending;
-    s->ending = e;
-    for (const struct delayed *d = s->delayed; d != NULL; d = d->next)
-        if (d->child == c) { /* between two incarnations: no end will be told */
-            remove_child(self, s, c, TDM_OK);
-            return TDM_OK;
-        }
-    ask_to_stop(self, e);
-    return wait_for_it(self, e, from, ref);
-}
-
-static int admin_dynamic(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
-{
-    if (q->op != TDM_SUP_TERMINATE_CHILD || q->id[0] != '\0')
-        return TDM_ENOTSUP;
-    return s->phase == STOPPING ? TDM_OK : terminate_dynamic(self, s, q->pid, from, ref);
-}
-
-static int restart_static(tdm_self *self, struct sup *s, struct entry *e, tdm_pid from, tdm_ref ref)
-{
-    if (s->phase == STOPPING)
-        return TDM_ESHUTDOWN;
-    if (e->state != STOPPED)
-        return e->state == RESTARTING ? TDM_EBUSY : TDM_EEXIST;
-    int err = start_entry(self, s, (uint32_t)(e - s->entries));
-    if (err < 0)
-        return err;
-    e->on_request = true;
-    return wait_for_it(self, e, from, ref);
-}
-
-static int admin_static(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
-{
-    struct entry *e = entry_by_id(s, q->id);
-
-    if (e == NULL)
-        return TDM_ENOTFOUND;
-    switch (q->op) {
-    case TDM_SUP_RESTART_CHILD:
-        return restart_static(self, s, e, from, ref);
-    case TDM_SUP_TERMINATE_CHILD:
-        if (e->state == RESTARTING)
-            remove_child(self, s, e->child, TDM_OK);
-        if (e->child == NULL)
-            return TDM_OK;
-        if (!e->asked_to_stop)
-            ask_to_stop(self, e);
-        return wait_for_it(self, e, from, ref);
-    case TDM_SUP_DELETE_CHILD:
-        if (e->state != STOPPED)
-            return e->state == RESTARTING ? TDM_EBUSY : TDM_ESTATE;
-        e->state = GONE;
-        return TDM_OK;
-    case TDM_SUP_WHICH:
-    case TDM_SUP_COUNT:
-        break;
-    }
-    return TDM_OK;
-}
-
-static void admin(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
-{
-    struct tdm_sup_reply r = { .err = TDM_OK };
-
-    if (q->op == TDM_SUP_COUNT)
-        count(s, &r);
-    else if (s->cfg->strategy == TDM_DYNAMIC)
-        r.err = admin_dynamic(self, s, q, from, ref);
-    else
-        r.err = admin_static(self, s, q, from, ref);
-    if (r.err == LATER)
-        return;
-    const struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : entry_by_id(s, q->id);
-    if (e != NULL && e->child != NULL)
-        r.pid = pid_of(e->child);
-    reply(self, from, ref, &r);
-}
-
-/* Answered in order, when the start is through. */
-static void hold(tdm_self *self, struct sup *s, const struct tdm_msg *m)
-{
-    struct held *h = tdm_alloc(self, sizeof *h);
-    struct held **end = &s->held;
-
-    if (h == NULL) {
-        reply(self, m->from, m->ref, &(struct tdm_sup_reply){ .err = TDM_ENOMEM });
-        return;
-    }
-    *h = (struct held){ .question = *(const struct admin *)tdm_msg_view(m), .from = m->from, .ref = m->ref };
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = h;
-}
-
-tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
-{
-    struct tdm_msg *m = tdm_msg_new(self->rt, SIG_ADMIN, sizeof(struct admin));
-
-    if (m == NULL)
-        return 0;
-    struct admin *q = tdm_msg_data(m);
-    q->op = op;
-    q->pid = pid;
-    snprintf(q->id, sizeof q->id, "%s", id != NULL ? id : "");
-    return tdm_request(self, sup, m, 0);
 }
 
 /* ---- the behaviour --------------------------------------------------------------------------- */
@@ -803,7 +570,7 @@ static int release_held(tdm_self *self, struct sup *s)
     while (s->held != NULL && s->phase != STARTING) {
         struct held *h = s->held;
         s->held = h->next;
-        admin(self, s, &h->question, h->from, h->ref);
+        sup_admin(self, s, &h->question, h->from, h->ref);
         tdm_free(self, h);
     }
     return TDM_OK;
@@ -833,9 +600,9 @@ static int handle(tdm_self *self, void *state, struct tdm_msg *m)
         return family_empty_heard(s->family) && s->phase == STOPPING ? finish(self, s) : TDM_OK;
     case SIG_ADMIN:
         if (s->phase == STARTING)
-            hold(self, s, m);
+            sup_hold(self, s, m);
         else
-            admin(self, s, tdm_msg_view(m), m->from, m->ref);
+            sup_admin(self, s, tdm_msg_view(m), m->from, m->ref);
         return TDM_OK;
     case TDM_MSG_STOP:
         return begin_stop(self, s, &shutdown);
