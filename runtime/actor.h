@@ -95,8 +95,6 @@ struct history {
     struct {
         uint32_t type;
         uint32_t bytes;
-        uint64_t from;
-        uint64_t at_ns;
     } entries[];
 };
 

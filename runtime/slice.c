@@ -107,8 +107,6 @@ void actor_remember(struct tdm_self *a, const struct tdm_msg *m)
 
     h->entries[at].type = m->type;
     h->entries[at].bytes = m->bytes;
-    h->entries[at].from = m->from.id;
-    h->entries[at].at_ns = a->rt->env->now_ns(a->rt->env);
 }
 
 /* The bound is for what others send of their own accord, not for signals, notices, answers and timers. */
