@@ -193,9 +193,10 @@ void sup_remove_child(tdm_self *self, struct sup *s, struct child *c, int answer
     }
     while (*at != NULL && *at != e)
         at = &(*at)->next;
-    if (*at != NULL) {
-        *at = e->next;
-        tdm_free(self, e);
+    struct entry *listed = *at;
+    if (listed != NULL) {
+        *at = listed->next;
+        tdm_free(self, listed);
     }
     family_remove_child(c);
 }
