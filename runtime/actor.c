@@ -200,7 +200,7 @@ int tdm_spawn(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *
     if (err < 0)
         return err;
     actor_launch(a);
-    if (cfg->link.id != 0 && (err = link_at_spawn(a, cfg->link)) < 0) {
+    if (cfg->link.id != 0 && (err = tdm_link(a, cfg->link)) < 0) {
         actor_end(a, &(const struct tdm_reason){ .kind = TDM_EXIT_NORMAL },
                   false); /* nobody has its address yet: the turn is ours */
         return err;

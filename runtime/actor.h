@@ -187,8 +187,6 @@ void link_actor_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *
 /* A link or monitor signal found nobody: answer as its target would. Takes msg. */
 void link_refused(struct tdm_runtime *rt, struct tdm_msg *msg, const struct tdm_reason *reason);
 bool link_wants_down(struct tdm_self *a, struct tdm_msg *msg);
-/* Link a newborn to `to` before its first step; the caller holds its turn. */
-int link_at_spawn(struct tdm_self *a, tdm_pid to);
 /* Watch `to` under a ref made by the caller. */
 int link_monitor(struct tdm_self *a, tdm_pid to, tdm_ref ref);
 

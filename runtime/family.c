@@ -338,14 +338,14 @@ uint32_t tdm_sup_active(struct tdm_runtime *rt, tdm_pid sup)
 
 /* ---- children go ----------------------------------------------------------------------------- */
 
-static bool abnormal(const struct tdm_reason *r)
+bool family_abnormal(const struct tdm_reason *r)
 {
-    return r->kind != TDM_EXIT_NORMAL && r->kind != TDM_EXIT_SHUTDOWN;
+    return r == NULL || (r->kind != TDM_EXIT_NORMAL && r->kind != TDM_EXIT_SHUTDOWN);
 }
 
-static bool wants_restart(enum tdm_restart type, const struct tdm_reason *r)
+bool family_wants_restart(enum tdm_restart type, const struct tdm_reason *r)
 {
-    return type == TDM_PERMANENT || (type == TDM_TRANSIENT && abnormal(r));
+    return type == TDM_PERMANENT || (type == TDM_TRANSIENT && family_abnormal(r));
 }
 
 bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason)
@@ -360,7 +360,7 @@ bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason)
         return false;
     if (!started && c->restarts == 0)
         return false; /* a first start that failed leaves nothing */
-    return wants_restart(c->spec->restart, reason);
+    return family_wants_restart(c->spec->restart, reason);
 }
 
 /* To a family that is held. */
@@ -407,7 +407,7 @@ static void log_end(const struct child *c, const struct tdm_reason *reason, bool
 {
     char why[TDM_REASON_TEXT_BYTES + 64];
 
-    if (!abnormal(reason) && c->spec->restart != TDM_PERMANENT)
+    if (!family_abnormal(reason) && c->spec->restart != TDM_PERMANENT)
         return;
     tdm_reason_str(reason, why, sizeof why);
     tdm_log_error(started ? "supervisor.child_terminated" : "supervisor.start_error",

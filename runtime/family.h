@@ -41,6 +41,10 @@ struct child {
     } exit_notice, start_notice;
 };
 
+/* The rule of restart types; a reason that could not be kept (NULL) counts as abnormal. */
+bool family_abnormal(const struct tdm_reason *r);
+bool family_wants_restart(enum tdm_restart type, const struct tdm_reason *r);
+
 /* Copies cfg with everything it points to. */
 int family_new(struct family **ret, struct tdm_runtime *rt, const struct tdm_sup_cfg *cfg);
 void family_unref(struct family *f);

@@ -127,11 +127,6 @@ int tdm_link(tdm_self *self, tdm_pid to)
     return TDM_OK;
 }
 
-int link_at_spawn(struct tdm_self *a, tdm_pid to)
-{
-    return tdm_link(a, to);
-}
-
 int tdm_unlink(tdm_self *self, tdm_pid to)
 {
     struct link **at = find(self, LINKED, to, 0);

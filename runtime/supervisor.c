@@ -437,23 +437,11 @@ static int restart_now(tdm_self *self, struct sup *s, struct child *c)
     return relaunch(self, s, c) < 0 ? restart(self, s, c) : TDM_OK;
 }
 
-static bool abnormal(const struct tdm_reason *r)
-{
-    return r == NULL || (r->kind != TDM_EXIT_NORMAL && r->kind != TDM_EXIT_SHUTDOWN);
-}
-
-static bool wants_restart(const struct child *c)
-{
-    if (c->ignored || c->spec->restart == TDM_TEMPORARY)
-        return false;
-    return c->spec->restart == TDM_PERMANENT || abnormal(c->last);
-}
-
 static void log_stop(const struct child *c)
 {
     char why[TDM_REASON_TEXT_BYTES + 64];
 
-    if (!abnormal(c->last) || (c->last != NULL && c->last->kind == TDM_EXIT_KILLED))
+    if (!family_abnormal(c->last) || (c->last != NULL && c->last->kind == TDM_EXIT_KILLED))
         return;
     tdm_log_error("supervisor.shutdown_error", "child=%s reason=%s", name_of(c),
                   c->last != NULL ? tdm_reason_str(c->last, why, sizeof why) : "unknown");
@@ -510,7 +498,7 @@ static int child_ended(tdm_self *self, struct sup *s, struct child *c)
     }
     if (e != NULL)
         clear_timer(self, &e->timer);
-    if (wants_restart(c))
+    if (!c->ignored && family_wants_restart(c->spec->restart, c->last))
         return restart(self, s, c);
     sup_remove_child(self, s, c, TDM_OK);
     return TDM_OK;
