@@ -134,10 +134,18 @@ bool story_wait_log(struct story *st, const char *event, const char *words)
     while (in_time && !log_has(st, event, words))
         in_time = wait_news(st, &until);
     const bool there = log_has(st, event, words);
-    pthread_mutex_unlock(&st->lock);
     if (!there)
         cr_log_error("the log has no %s with \"%s\"; its end:\n%s", event, words,
                      st->log == NULL ? "" : st->log + (st->log_bytes > 2000 ? st->log_bytes - 2000 : 0));
+    pthread_mutex_unlock(&st->lock);
+    return there;
+}
+
+bool story_logged(struct story *st, const char *words)
+{
+    pthread_mutex_lock(&st->lock);
+    const bool there = st->log != NULL && strstr(st->log, words) != NULL;
+    pthread_mutex_unlock(&st->lock);
     return there;
 }
 

@@ -28,7 +28,7 @@ struct story {
     pthread_cond_t news;
     struct sight *sight;
     size_t sights, sights_room;
-    char *log; /* all lines */
+    char *log; /* all lines; they grow while the source lives: read them by the functions below */
     size_t log_bytes, log_room;
 };
 
@@ -58,6 +58,8 @@ bool story_wait(struct story *st, const char *what, const char *id, const char *
 bool story_wait_sights(struct story *st, size_t count);
 /* Until a line of the log has both texts in it. */
 bool story_wait_log(struct story *st, const char *event, const char *words);
+/* Is it anywhere in the log so far? */
+bool story_logged(struct story *st, const char *words);
 struct tdm_ari_state story_state(struct story *st);
 
 #endif
