@@ -297,8 +297,10 @@ Test(ari_gap, a_crashed_connection_actor_leaves_the_calls_alone)
     cr_assert(story_wait(&st, "start", "c1", NULL, 1));
     holds(&st, "\"c1\"", "[" CHANNEL("c1", "Up", "ivr") "]");
     /* its pid is in the log, as of every actor */
+    pthread_mutex_lock(&st.lock);
     for (const char *at = st.log; n == 0 && (at = strstr(at, "ari.connected pid=")) != NULL; at++)
         n = strtoul(at + strlen("ari.connected pid="), NULL, 10);
+    pthread_mutex_unlock(&st.lock);
     cr_assert(ne(sz, n, 0));
     cr_assert(eq(int, tdm_kill(st.rt, (tdm_pid){ n }), TDM_OK));
     cr_assert(story_wait(&st, "event", "c1", "TandemGap", 1), "the next incarnation connects and asks");
