@@ -59,7 +59,7 @@ static int check_cfg(const struct tdm_sup_cfg *cfg)
 
     if ((unsigned)cfg->strategy > TDM_DYNAMIC)
         return refuse(cfg, "strategy", NULL);
-    if (cfg->intensity < -1 || cfg->intensity > 100000)
+    if ((cfg->intensity < 0 && cfg->intensity != TDM_INTENSITY_DEFAULT) || cfg->intensity > 100000)
         return refuse(cfg, "intensity", NULL);
     if ((unsigned)cfg->scope > TDM_SCOPE_CHILD)
         return refuse(cfg, "intensity_scope", NULL);

@@ -69,6 +69,9 @@ struct tdm_start {
     size_t note_bytes;
 };
 
+/* In init: a value for whoever asked for this start (struct tdm_sup_reply), as the Extra of {ok, Pid, Extra}. */
+void tdm_start_value(tdm_self *self, uint64_t value);
+
 /* Returned by init and handle beside TDM_OK and errors. */
 enum {
     TDM_STOP = 1,  /* end with `normal` */
@@ -124,7 +127,15 @@ struct tdm_spawn_cfg {
     bool trap_stop;         /* a stop request arrives as TDM_MSG_STOP; end yourself within the time */
     bool drain_on_shutdown; /* handle the mail that waits before a stop */
     tdm_pid link;           /* link to this actor before the first step; {0} none */
+    /* What tdm_alloc() may give this incarnation in all, bytes; default TDM_MEMORY_DEFAULT. One that wants more ends with
+     * error:ENOMEM. Source: max_heap_size with kill. */
+    uint64_t memory_limit;
+    const char *
+        module; /* instead of `behaviour`: that of the module's current version, at every start; see module.h */
 };
+
+#define TDM_MEMORY_DEFAULT   ((uint64_t)256 << 20)
+#define TDM_MEMORY_UNLIMITED UINT64_MAX
 
 /* Start an actor. Returns when it has an address; init runs soon, on a worker.
  * Owns:    nothing passed in; cfg and arg are copied.
@@ -209,6 +220,12 @@ int tdm_unlink(tdm_self *self, tdm_pid to);
  * A monitor is on an incarnation. After tdm_demonitor returns no DOWN for it can come.
  * Returns 0 when out of memory. Source: erlang:monitor/2, demonitor/2 with flush. */
 tdm_ref tdm_monitor(tdm_self *self, tdm_pid to);
+/* The same of whoever holds this name now (registry.h); nobody: a DOWN with `noproc` and pid {0}. */
+tdm_ref tdm_monitor_name(tdm_self *self, const void *name, size_t bytes);
+/* For an actor that stands for a peer behind a connection. Lost: every link to it and monitor on it ends now with
+ * `noconnection`, once, and so does each one that is tried until it is connected again; the actor itself lives on.
+ * Source: erlang's nodedown. */
+void tdm_self_connected(tdm_self *self, bool connected);
 void tdm_demonitor(tdm_self *self, tdm_ref monitor);
 
 /* ---- memory that ends with the actor --------------------------------------------------------- */

@@ -36,7 +36,8 @@
     X(EOVERLOAD, -4024, "mailbox overflow")                 \
     X(ENOCONN, -4025, "the connection to the peer is down") \
     X(ELIMIT, -4026, "restart limit reached")               \
-    X(ESHUTDOWN, -4027, "shutting down")
+    X(ESHUTDOWN, -4027, "shutting down")                    \
+    X(EPRESENT, -4028, "a spec with this id is there already")
 
 #define X(name, value, text) TDM_##name = (value),
 enum tdm_err { TDM_OK = 0, TDM_ERR_MAP(X) };

@@ -18,6 +18,18 @@ int tdm_unregister(tdm_self *self, const void *name, size_t bytes);
 /* Who holds the name; {0} when nobody does. Threads: any; wait-free. */
 tdm_pid tdm_whereis(struct tdm_runtime *rt, const void *name, size_t bytes);
 
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+/* Join a group of actors, as often as one likes: each join is one membership. A membership belongs to one incarnation
+ * and is gone before anyone can learn of its end. Groups exist while they have members. Names as above, in a space of
+ * their own. Errors: TDM_EINVAL, TDM_ENOMEM. Source: pg:join/2. */
+int tdm_group_join(tdm_self *self, const void *group, size_t bytes);
+/* Give up one membership. Errors: TDM_ENOTFOUND. */
+int tdm_group_leave(tdm_self *self, const void *group, size_t bytes);
+/* Write up to `room` members; returns how many there are. A member that joined twice is there twice. Threads: any. */
+size_t tdm_group_members(struct tdm_runtime *rt, const void *group, size_t bytes, tdm_pid *members,
+                         size_t room);
+
 /* How many names there are. */
 size_t tdm_registered_count(struct tdm_runtime *rt);
 
