@@ -118,8 +118,7 @@ static int admin_static(tdm_self *self, struct sup *s, const struct admin *q, td
             return e->state == RESTARTING ? TDM_EBUSY : TDM_ESTATE;
         e->state = GONE;
         return TDM_OK;
-    case TDM_SUP_WHICH:
-    case TDM_SUP_COUNT:
+    default:
         break;
     }
     return TDM_OK;
