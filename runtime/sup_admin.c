@@ -2,7 +2,7 @@
  *
  * Idea:      a request is answered at once when that is possible; when it waits for a child's start or end, the asker is
  *            noted in the child's entry and answered from supervisor.c, where that start or end is dealt with.
- * Touched by the worker running the supervisor; tdm_sup_request() by the asker. */
+ * Touched by the worker running the supervisor; tdm_sup_ask() by the asker. */
 #include "sup.h"
 
 #include <stdio.h>
@@ -158,15 +158,20 @@ void sup_hold(tdm_self *self, struct sup *s, const struct tdm_msg *m)
     *end = h;
 }
 
-tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
+tdm_ref tdm_sup_ask(tdm_self *self, tdm_pid sup, const struct tdm_sup_question *ask, uint32_t timeout_ms)
 {
     struct tdm_msg *m = tdm_msg_new(self->rt, SIG_ADMIN, sizeof(struct admin));
 
     if (m == NULL)
         return 0;
     struct admin *q = tdm_msg_data(m);
-    q->op = op;
-    q->pid = pid;
-    snprintf(q->id, sizeof q->id, "%s", id != NULL ? id : "");
-    return tdm_request(self, sup, m, 0);
+    q->op = ask->op;
+    q->pid = ask->pid;
+    snprintf(q->id, sizeof q->id, "%s", ask->id != NULL ? ask->id : "");
+    return tdm_request(self, sup, m, timeout_ms);
+}
+
+tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
+{
+    return tdm_sup_ask(self, sup, &(struct tdm_sup_question){ .op = op, .id = id, .pid = pid }, 0);
 }

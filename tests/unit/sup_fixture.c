@@ -1,7 +1,6 @@
 /* sup_fixture.c - see sup_fixture.h. */
 #include "sup_fixture.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "tandem/log.h"
@@ -36,15 +35,12 @@ tdm_place start_dynamic(struct world *w, tdm_pid sup, uint64_t number)
 
 /* ---- the administrator ----------------------------------------------------------------------- */
 
+/* What the administrator and the body share; the body waits until the administrator has ended. */
 struct question {
     tdm_pid sup;
-    enum tdm_sup_op op;
-    const char *id;
-    tdm_pid pid;
-    struct tdm_env *env;
-    struct tdm_parker parker;
-    _Atomic bool done;
-    struct tdm_sup_reply reply;
+    const struct tdm_sup_question *text;
+    struct tdm_msg *answer; /* taken; NULL: none */
+    int err;                /* why not */
 };
 
 struct administrator {
@@ -56,22 +52,19 @@ static int administrator_init(tdm_self *self, void *state, const struct tdm_star
     struct question *q = *(struct question *const *)start->arg;
 
     ((struct administrator *)state)->q = q;
-    return tdm_sup_request(self, q->sup, q->op, q->id, q->pid) == 0 ? TDM_ENOMEM : TDM_OK;
+    return tdm_sup_ask(self, q->sup, q->text, 0) == 0 ? TDM_ENOMEM : TDM_OK;
 }
 
 static int administrator_handle(tdm_self *self, void *state, struct tdm_msg *m)
 {
     struct question *q = ((struct administrator *)state)->q;
 
-    (void)self;
     if (m->type == TDM_MSG_REPLY)
-        q->reply = *(const struct tdm_sup_reply *)tdm_msg_view(m);
+        q->answer = tdm_msg_take(self, m);
     else if (m->type == TDM_MSG_REQUEST_FAILED)
-        q->reply.err = ((const struct tdm_failure *)tdm_msg_view(m))->err;
+        q->err = ((const struct tdm_failure *)tdm_msg_view(m))->err;
     else
         return TDM_OK;
-    atomic_store(&q->done, true);
-    q->env->unpark(q->env, &q->parker);
     return TDM_STOP;
 }
 
@@ -82,18 +75,54 @@ static const struct tdm_behaviour administrator = {
     .handle = administrator_handle,
 };
 
-struct tdm_sup_reply sup_ask(struct world *w, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
+/* The whole answer; NULL: *err says why there is none. The caller frees it. */
+static struct tdm_msg *ask_whole(struct world *w, tdm_pid sup, const struct tdm_sup_question *text, int *err)
 {
-    struct question question = { .sup = sup, .op = op, .id = id, .pid = pid, .env = w->env };
+    struct question question = { .sup = sup, .text = text, .err = TDM_ENOMEM };
     struct question *q = &question;
     tdm_pid who;
     struct tdm_spawn_cfg cfg = { .behaviour = &administrator, .arg = &q, .arg_bytes = sizeof q };
 
-    check_eq(w, tdm_spawn(w->rt, &cfg, &who), TDM_OK);
-    while (!atomic_load(&q->done))
-        w->env->park(w->env, &q->parker, TDM_FOREVER);
-    wait_end(w, who);
-    return q->reply;
+    if (tdm_spawn(w->rt, &cfg, &who) == TDM_OK)
+        wait_end(w, who);
+    *err = q->err;
+    return q->answer;
+}
+
+const struct tdm_sup_reply *sup_answer(struct world *w, tdm_pid sup, const struct tdm_sup_question *question)
+{
+    static const struct tdm_sup_reply nothing = { .err = TDM_ENOMEM };
+    struct tdm_sup_reply *failed;
+    int err;
+    struct tdm_msg *m = ask_whole(w, sup, question, &err);
+
+    if (m != NULL) {
+        world_keep(w, m);
+        return tdm_msg_view(m);
+    }
+    if (err == TDM_ENOMEM)
+        return &nothing;
+    m = tdm_msg_new(w->rt, TDM_MSG_REPLY, sizeof *failed);
+    if (m == NULL)
+        return &nothing;
+    world_keep(w, m);
+    failed = tdm_msg_data(m);
+    memset(failed, 0, sizeof *failed);
+    failed->err = err;
+    return failed;
+}
+
+struct tdm_sup_reply sup_ask(struct world *w, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
+{
+    struct tdm_sup_reply r = { .err = TDM_OK };
+    struct tdm_msg *m =
+        ask_whole(w, sup, &(struct tdm_sup_question){ .op = op, .id = id, .pid = pid }, &r.err);
+
+    if (m != NULL) {
+        memcpy(&r, tdm_msg_view(m), sizeof r);
+        tdm_msg_free(w->rt, m);
+    }
+    return r;
 }
 
 struct tdm_sup_reply sup_count(struct world *w, tdm_pid sup)

@@ -20,7 +20,11 @@ tdm_pid start_children(struct world *w, const struct tdm_child_spec *specs, size
 tdm_pid start_template(struct world *w, const struct tdm_child_spec *spec);
 tdm_place start_dynamic(struct world *w, tdm_pid sup, uint64_t number);
 
-/* Ask and wait for the answer. A supervisor that is not there gives TDM_ENOPROC in err. */
+/* Ask and wait for the answer, which is whole (children and texts included) and stays until the body ends. Never NULL:
+ * a request that failed, or for which there was no memory, says so in err. A supervisor that is not there: TDM_ENOPROC. */
+const struct tdm_sup_reply *sup_answer(struct world *w, tdm_pid sup, const struct tdm_sup_question *question);
+
+/* The same for questions of an id or pid alone; not the children and texts. */
 struct tdm_sup_reply sup_ask(struct world *w, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid);
 struct tdm_sup_reply sup_count(struct world *w, tdm_pid sup);
 tdm_pid child_pid(struct world *w, tdm_pid sup, const char *id); /* {0}: it does not run */

@@ -85,6 +85,14 @@ struct run {
     const struct world_opts *opts;
 };
 
+static void free_kept(struct world *w)
+{
+    while (w->n_kept > 0)
+        tdm_msg_free(w->rt, w->kept[--w->n_kept]);
+    free(w->kept);
+    w->kept = NULL;
+}
+
 static void run_body(void *arg)
 {
     struct run *r = arg;
@@ -95,6 +103,7 @@ static void run_body(void *arg)
 
     check_eq(w, tdm_runtime_new(&w->rt, &cfg), TDM_OK);
     r->body(w);
+    free_kept(w);
     tdm_runtime_free(w->rt);
     check_eq(w, atomic_load(&w->blocks), 0); /* what the runtime took from its environment and kept */
 }
@@ -277,6 +286,14 @@ void wait_marks(struct world *w, const char *what, size_t n)
 void wait_marks_of(struct world *w, const char *what, uint64_t n, size_t count)
 {
     wait_count(w, what, false, n, count);
+}
+
+void world_keep(struct world *w, struct tdm_msg *m)
+{
+    w->kept = realloc(w->kept, (w->n_kept + 1) * sizeof(struct tdm_msg *));
+    if (w->kept == NULL)
+        abort();
+    w->kept[w->n_kept++] = m;
 }
 
 void let_pass(struct world *w, uint64_t ns)

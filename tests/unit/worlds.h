@@ -39,6 +39,8 @@ struct world {
     struct mark *marks;
     size_t n_marks, room;
     struct tdm_parker parker; /* the body waits here */
+    struct tdm_msg **kept;    /* the body's alone */
+    size_t n_kept;
     /* blocks that the runtime has and has not given back */
     _Atomic int64_t blocks;
 };
@@ -109,6 +111,9 @@ void wait_marks_of(struct world *w, const char *what, uint64_t n, size_t count);
 /* Which came first; both must be there. */
 bool mark_before(struct world *w, const char *first, uint64_t n, const char *second, uint64_t m);
 void forget_marks(struct world *w);
+
+/* A message that goes when the body has ended. In bodies only. */
+void world_keep(struct world *w, struct tdm_msg *m);
 
 /* Let time pass: virtual, or (in the real world) wait that long. */
 void let_pass(struct world *w, uint64_t ns);
