@@ -202,8 +202,7 @@ static void free_child(struct child *c)
         runtime_free_block(rt, (void *)c->arg, c->arg_bytes);
     if (c->last != NULL)
         runtime_free_block(rt, c->last, sizeof *c->last);
-    if (c->note != NULL)
-        runtime_free_block(rt, c->note, c->note_room);
+    note_fini(rt, &c->note);
     if (c->times != NULL)
         runtime_free_block(rt, c->times, (intensity + 1) * sizeof *c->times);
     runtime_free_block(rt, c, sizeof *c);
@@ -472,8 +471,7 @@ void family_describe_start(struct tdm_self *a, struct tdm_start *start)
         return;
     start->restarts = c->restarts;
     start->last = c->restarts > 0 ? c->last : NULL;
-    start->note = c->note_bytes > 0 ? c->note : NULL;
-    start->note_bytes = c->note_bytes;
+    note_describe_start(&c->note, start);
 }
 
 static void set_state(struct child *c, enum child_state state)
@@ -640,38 +638,4 @@ tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place)
     uint32_t gen = a == NULL ? 0 : atomic_load_explicit(&a->gen, memory_order_acquire);
 
     return (tdm_pid){ gen == 0 ? 0 : id_make(gen, a->slot) };
-}
-
-/* ---- notes ----------------------------------------------------------------------------------- */
-
-/* Most notes are short: they get the room they need, and more when they grow. `note` may lie in the old one. */
-int tdm_note_save(tdm_self *self, const void *note, size_t bytes)
-{
-    struct child *c = self->child;
-
-    if (bytes > TDM_NOTE_MAX)
-        return TDM_ETOOBIG;
-    if (c == NULL)
-        return TDM_OK;
-    void *room = bytes <= c->note_room ? c->note : runtime_alloc(self->rt, bytes);
-    if (room == NULL && bytes > 0)
-        return TDM_ENOMEM;
-    if (bytes > 0)
-        memmove(room, note, bytes);
-    c->note_bytes = bytes;
-    if (room == c->note)
-        return TDM_OK;
-    if (c->note != NULL)
-        runtime_free_block(self->rt, c->note, c->note_room);
-    c->note = room;
-    c->note_room = bytes;
-    return TDM_OK;
-}
-
-const void *tdm_note_get(tdm_self *self, size_t *bytes)
-{
-    const struct child *c = self->child;
-
-    *bytes = c == NULL ? 0 : c->note_bytes;
-    return *bytes == 0 ? NULL : c->note;
 }

@@ -1,6 +1,7 @@
 /* family.h - a supervisor and its children, as seen from any thread. See family.c. */
 #ifndef RUNTIME_FAMILY_H
 #define RUNTIME_FAMILY_H
+#include "note.h"
 #include "runtime.h"
 #include "tandem/supervisor.h"
 
@@ -31,8 +32,7 @@ struct child {
     uint32_t n_times;
     const void *arg; /* dynamic: this child's own */
     size_t arg_bytes;
-    void *note;
-    size_t note_bytes, note_room;
+    struct note note;
     struct tdm_reason *last; /* why the last incarnation ended; NULL: none did, or no memory to say */
     tdm_pid last_pid;
     struct {
