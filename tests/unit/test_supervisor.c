@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-SIM_TEST_WITH(supervisor, every_allocation_of_a_start_may_fail, { .seeds = 3, .fails_alloc = true })
+SIM_TEST_WITH(supervisor, every_allocation_of_a_start_may_fail, { .seeds = 3 })
 {
     struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = 0), CHILD(w, "b", 2, .restart = 0) };
     struct tdm_sup_cfg cfg = { .name = "s", .intensity = 0, .children = specs, .n_children = 2 };
@@ -28,8 +28,7 @@ SIM_TEST_WITH(supervisor, every_allocation_of_a_start_may_fail, { .seeds = 3, .f
     stop_sup(w, sup);
 }
 
-SIM_TEST_WITH(supervisor, every_allocation_of_a_dynamic_start_and_a_restart_may_fail,
-              { .seeds = 3, .fails_alloc = true })
+SIM_TEST_WITH(supervisor, every_allocation_of_a_dynamic_start_and_a_restart_may_fail, { .seeds = 3 })
 {
     struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT);
     struct worker_arg arg = { .w = w, .number = 1 };
@@ -49,7 +48,7 @@ SIM_TEST_WITH(supervisor, every_allocation_of_a_dynamic_start_and_a_restart_may_
     wait_actor_count(w, 0);
 }
 
-SIM_TEST_WITH(supervisor, every_allocation_of_a_request_may_fail, { .seeds = 3, .fails_alloc = true })
+SIM_TEST_WITH(supervisor, every_allocation_of_a_request_may_fail, { .seeds = 3 })
 {
     struct tdm_child_spec a = CHILD(w, "a", 1, .restart = TDM_PERMANENT);
     tdm_pid sup = start_children(w, &a, 1);

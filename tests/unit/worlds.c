@@ -17,6 +17,57 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#include "tandem/log.h"
+
+#ifndef WORLD_SEEDS
+#define WORLD_SEEDS 50
+#endif
+#ifndef WORLD_ROUNDS_PART
+#define WORLD_ROUNDS_PART 1 /* one in so many rounds is made */
+#endif
+
+/* ---- the log: kept, and shown only when something failed --------------------------------------- */
+
+static struct {
+    pthread_mutex_t lock;
+    char text[8192];
+    size_t bytes;
+} tail = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void keep_tail(void *ctx, const char *line, size_t bytes)
+{
+    (void)ctx;
+    if (bytes + 1 > sizeof tail.text / 4)
+        bytes = sizeof tail.text / 4 - 1;
+    pthread_mutex_lock(&tail.lock);
+    if (tail.bytes + bytes + 1 > sizeof tail.text) { /* let the older half go */
+        tail.bytes -= sizeof tail.text / 2;
+        memmove(tail.text, tail.text + sizeof tail.text / 2, tail.bytes);
+    }
+    memcpy(tail.text + tail.bytes, line, bytes);
+    tail.bytes += bytes;
+    tail.text[tail.bytes++] = '\n';
+    pthread_mutex_unlock(&tail.lock);
+}
+
+static void quieten(void)
+{
+    if (getenv("TANDEM_LOG") != NULL)
+        return;
+    tdm_log_configure(&(struct tdm_log_cfg){ .sink = keep_tail });
+    pthread_mutex_lock(&tail.lock);
+    tail.bytes = 0;
+    pthread_mutex_unlock(&tail.lock);
+}
+
+static void show_tail(void)
+{
+    tdm_log_flush();
+    pthread_mutex_lock(&tail.lock);
+    fprintf(stderr, "%.*s", (int)tail.bytes, tail.text);
+    pthread_mutex_unlock(&tail.lock);
+}
+
 /* ---- checks ---------------------------------------------------------------------------------- */
 
 static const char *name_of(const struct world *w, char *buf, size_t bytes)
@@ -31,17 +82,21 @@ void world_check(struct world *w, bool ok, const char *text, const char *file, i
 {
     char name[64];
 
-    if (!ok)
-        cr_assert_fail("%s:%d: %s (%s)", file, line, text, name_of(w, name, sizeof name));
+    if (ok)
+        return;
+    show_tail();
+    cr_assert_fail("%s:%d: %s (%s)", file, line, text, name_of(w, name, sizeof name));
 }
 
 void world_check_eq(struct world *w, int64_t a, int64_t b, const char *text, const char *file, int line)
 {
     char name[64];
 
-    if (a != b)
-        cr_assert_fail("%s:%d: %s: %lld and %lld (%s)", file, line, text, (long long)a, (long long)b,
-                       name_of(w, name, sizeof name));
+    if (a == b)
+        return;
+    show_tail();
+    cr_assert_fail("%s:%d: %s: %lld and %lld (%s)", file, line, text, (long long)a, (long long)b,
+                   name_of(w, name, sizeof name));
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -111,7 +166,9 @@ static void run_body(void *arg)
 static void world_init(struct world *w)
 {
     memset(w, 0, sizeof *w);
+    w->rounds = 1;
     pthread_mutex_init(&w->lock, NULL);
+    quieten();
 }
 
 static void world_fini(struct world *w)
@@ -127,6 +184,11 @@ static void check_leaks(void)
 #endif
 }
 
+static uint32_t rounds_of(const struct world_opts *opts)
+{
+    return (opts->rounds + WORLD_ROUNDS_PART - 1) / WORLD_ROUNDS_PART;
+}
+
 void world_run_real(world_body *body, const struct world_opts *opts)
 {
     struct world w;
@@ -135,6 +197,7 @@ void world_run_real(world_body *body, const struct world_opts *opts)
 
     world_init(&w);
     w.env = &env;
+    w.rounds = opts->rounds == 0 ? 1 : rounds_of(opts);
     count_blocks(&w, &env);
     run_body(&r);
     world_fini(&w);
@@ -165,20 +228,28 @@ static uint64_t number_in(const char *name, uint64_t otherwise)
     return text == NULL || text[0] == '\0' ? otherwise : strtoull(text, NULL, 0);
 }
 
+static uint64_t seeds_of(const struct world_opts *opts)
+{
+    uint64_t seeds = number_in("TANDEM_SEEDS", WORLD_SEEDS);
+
+    if (opts->rounds != 0 && seeds < rounds_of(opts))
+        return rounds_of(opts);
+    return opts->seeds != 0 && seeds > opts->seeds ? opts->seeds : seeds;
+}
+
 void world_run_sim(world_body *body, const struct world_opts *opts)
 {
-    uint64_t seeds = number_in("TANDEM_SEEDS", 50);
     uint64_t only = number_in("TANDEM_SEED", 0);
+    uint64_t first = only != 0 ? only : 1, last = only != 0 ? only : seeds_of(opts);
 
-    if (opts->seeds != 0 && seeds > opts->seeds)
-        seeds = opts->seeds;
-    for (uint64_t seed = only != 0 ? only : 1; seed <= (only != 0 ? only : seeds); seed++) {
+    for (uint64_t seed = first; seed <= last; seed++) {
         uint64_t hash = world_run_seed(body, opts, seed);
         if (seed <= 3 || only != 0)
             cr_assert(world_run_seed(body, opts, seed) == hash, "seed %llu gave two different runs",
                       (unsigned long long)seed);
     }
     check_leaks();
+    cr_log_info("%s: %llu seeds", criterion_current_test->name, (unsigned long long)(last - first + 1));
 }
 
 /* ---- marks ----------------------------------------------------------------------------------- */

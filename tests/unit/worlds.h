@@ -1,9 +1,14 @@
 /* worlds.h - one test body in two worlds: the real environment with two workers, and the deterministic one
  * under many seeds.
  *
- * WORLD_TEST(suite, name) { ... } makes two tests of one body. A failure names the seed; TANDEM_SEED=n runs
- * that one alone, TANDEM_SEEDS=n runs n of them (default 50). The first seeds run twice and must give the same
- * digest. When a body has ended the runtime is freed and every block must be back: each test is a leak check.
+ * WORLD_TEST(suite, name) { ... } makes two tests of one body. A failure names the seed and shows the last lines of the
+ * log; TANDEM_SEED=n runs that one alone, TANDEM_SEEDS=n runs n of them, TANDEM_LOG=1 lets the log through. Without
+ * these there are WORLD_SEEDS (50; the conformance programs are built with 200, or 20 under a sanitizer). Each test
+ * says how many it ran under. The first seeds run twice and must give the same digest. When a body has ended the
+ * runtime is freed and every block must be back: each test is a leak check.
+ *
+ * A body with rounds of its own goes by w->rounds: in the real world all of them (opts.rounds), in the deterministic
+ * one a single round under each of so many seeds. Under a sanitizer there are a tenth.
  *
  * What actors do is told to the body by marks: a word and a number, in a list that the body can wait on. Bodies
  * never sleep: they wait for marks, or let virtual time pass through timers. */
@@ -34,6 +39,7 @@ struct world {
     struct tdm_runtime *rt;
     uint64_t seed; /* of the deterministic world */
     bool sim;
+    uint32_t rounds; /* how many this run is to make, at least 1 */
     /* marks, under the lock */
     pthread_mutex_t lock;
     struct mark *marks;
@@ -48,8 +54,8 @@ struct world {
 struct world_opts {
     uint32_t workers; /* default 2 */
     uint32_t stuck_after_ms;
-    uint32_t seeds;   /* at most so many; for bodies with rounds of their own */
-    bool fails_alloc; /* the body makes allocations fail: the log may say so */
+    uint32_t seeds;  /* at most so many; for bodies that are long */
+    uint32_t rounds; /* see above */
 };
 
 typedef void world_body(struct world *w);
