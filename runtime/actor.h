@@ -226,6 +226,9 @@ bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason
 void family_child_started(struct tdm_self *a, int err);
 void family_ended(struct tdm_self *sup, const struct tdm_reason *reason);
 void family_describe_start(struct tdm_self *a, struct tdm_start *start);
+/* The supervisors above an actor, from the root down: "main(123) > calls(456)"; "" when nobody is. Returns its length.
+ * By whoever holds the actor's turn, before its place goes to its supervisor. */
+size_t family_ancestors(const struct tdm_self *a, char *buf, size_t bytes);
 
 /* ---- fiber.c --------------------------------------------------------------------------------- */
 enum { FIBER_WAITS = 1000 };

@@ -16,11 +16,12 @@
  *            are refused. */
 #include "family.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tandem/log.h"
 
-enum { SHARDS = 16 };
+enum { SHARDS = 16, LINE_BYTES = 256 };
 #define HOLD (1ull << 32)
 
 struct family {
@@ -28,6 +29,8 @@ struct family {
     struct tdm_sup_cfg cfg;
     struct tdm_child_spec *specs;
     tdm_pid sup;
+    char line
+        [LINE_BYTES]; /* the supervisors above its children, from the root down; fixed by family_begin() */
     _Atomic uint64_t refs; /* holders << 32 | children */
     _Atomic bool stopping;
     _Atomic bool dead; /* written under every shard's lock */
@@ -124,9 +127,32 @@ fail:
     return TDM_ENOMEM;
 }
 
+/* Of a line that is too long the upper part is left out: the near ones say more. */
+static void write_line(struct family *f, const struct tdm_self *sup)
+{
+    const char *name = f->cfg.name != NULL ? f->cfg.name : sup->tag != NULL ? sup->tag : "supervisor";
+    const char *above = sup->child != NULL ? sup->child->family->line : "";
+    char own[128];
+    int n = snprintf(own, sizeof own, "%.90s(%llu)", name, (unsigned long long)f->sup.id);
+
+    if (strlen(above) + (size_t)n + 4 <= sizeof f->line)
+        snprintf(f->line, sizeof f->line, "%s%s%s", above, above[0] != '\0' ? " > " : "", own);
+    else
+        snprintf(f->line, sizeof f->line, "... > %s", own);
+}
+
+size_t family_ancestors(const struct tdm_self *a, char *buf, size_t bytes)
+{
+    const char *line = a->child != NULL ? a->child->family->line : "";
+
+    snprintf(buf, bytes, "%s", line);
+    return strlen(buf);
+}
+
 void family_begin(struct family *f, struct tdm_self *sup)
 {
     f->sup = tdm_self_pid(sup);
+    write_line(f, sup);
     pthread_spin_lock(&sup->family_lock);
     sup->family = f;
     pthread_spin_unlock(&sup->family_lock);
