@@ -82,7 +82,7 @@ static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cf
     atomic_store_explicit(&a->limit,
                           (uint16_t)(cfg->mailbox_limit == 0 ? TDM_MAILBOX_DEFAULT : cfg->mailbox_limit),
                           memory_order_relaxed);
-    a->flags = (a->flags & (ACTOR_KEEP_MAIL | ACTOR_LATE_START)) | ACTOR_STARTING |
+    a->flags = (a->flags & (ACTOR_KEEP_MAIL | ACTOR_REDELIVER | ACTOR_LATE_START)) | ACTOR_STARTING |
                (cfg->trap_exit ? ACTOR_TRAP_EXIT : 0) | (cfg->trap_stop ? ACTOR_TRAP_STOP : 0) |
                (cfg->drain_on_shutdown ? ACTOR_DRAIN : 0);
     a->state = NULL;

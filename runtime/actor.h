@@ -36,6 +36,8 @@ enum actor_flag {
     ACTOR_ANNOUNCED = 4096,   /* the start is through, late start included */
     ACTOR_STOP_UNTOLD = 2048, /* a fiber's next wait ends with TDM_ESTOP */
     ACTOR_TERMINATING = 8192, /* terminate has been called */
+    ACTOR_REDELIVER = 1 << 14, /* what is in hand at a crash is seen once more; with ACTOR_KEEP_MAIL */
+    ACTOR_CUT_OFF = 1 << 15,   /* it stands for a peer whose connection is lost */
 };
 
 /* One slot. Slots are never unmapped: a stale pid finds a generation that does not match. */
@@ -106,6 +108,7 @@ static inline uint32_t actor_limit(const struct tdm_self *a)
 #define PLACE_BIT     (1ull << 63)
 #define MSG_CHECKED   UINT64_MAX /* `to_` of a message in a fiber's inbox that was found not to be stale */
 #define MSG_LINK_EXIT (UINT64_MAX - 1) /* the same, of a TDM_MSG_EXIT that came through a link */
+#define MSG_AGAIN     (UINT64_MAX - 2) /* of a message that was in hand at a crash: it is not seen a third time */
 
 static inline uint64_t id_make(uint32_t gen, uint32_t slot)
 {
@@ -159,6 +162,9 @@ struct tdm_msg **actor_fetch(struct tdm_self *a);
 struct tdm_msg *actor_pop(struct tdm_self *a);
 /* Note a message in the history that a crash report shows. */
 void actor_remember(struct tdm_self *a, const struct tdm_msg *msg);
+/* The incarnation ends: what its handler or fiber was given and had not taken is freed or, after a crash and if the spec
+ * says so, kept for the next one to see first. */
+void actor_put_down(struct tdm_self *a, bool crashed);
 bool actor_accepts(const struct tdm_self *a, const struct tdm_msg *msg);
 bool actor_sift(struct tdm_self *a, struct tdm_msg *msg);
 bool actor_unwanted(struct tdm_self *a, struct tdm_msg *msg);
@@ -237,6 +243,8 @@ int fiber_resume(struct tdm_self *a); /* FIBER_WAITS, or what `run` returned */
 void fiber_tell_stop(struct tdm_self *a);
 void fiber_rescan(struct tdm_self *a); /* the inbox was changed behind a wait's back */
 void fiber_taken(struct tdm_self *a, const struct tdm_msg *msg);
+/* What its code was given last and has not taken; no longer the fiber's. NULL: nothing. */
+struct tdm_msg *fiber_put_down(struct tdm_self *a);
 void fiber_release(struct tdm_self *a);
 
 #endif

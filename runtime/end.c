@@ -33,12 +33,47 @@ static void drop_mail(struct tdm_self *a, struct tdm_msg *list, const char *why)
     }
 }
 
+/* Would the next incarnation read it if it had not been read yet? What was meant for this incarnation alone (notices,
+ * answers, the timers it set) is of no use to another. */
+static bool outlives(const struct tdm_self *a, const struct tdm_msg *m)
+{
+    bool of_the_runtime = m->type < TDM_MSG_HTTP_REPLY || (m->type >= TDM_MSG_INTERNAL && m->type < TDM_MSG_USER);
+    bool own_timer = timer_is_timer(m->ref) && m->from.id == tdm_self_pid(a).id;
+
+    return !of_the_runtime && !own_timer;
+}
+
+void actor_put_down(struct tdm_self *a, bool crashed)
+{
+    struct thread *t = thread_here;
+    struct tdm_msg *m = NULL;
+
+    if (a->fiber != NULL) {
+        m = fiber_put_down(a);
+    } else if (t != NULL && t->self == a) { /* not so when a start is undone inside another's handler */
+        m = a->flags & ACTOR_TAKEN ? NULL : t->in_hand; /* what was taken may be somebody else's by now */
+        t->in_hand = NULL;
+    }
+    if (m == NULL)
+        return;
+    if (!crashed || !(a->flags & ACTOR_REDELIVER) || m->to_ == MSG_AGAIN || !outlives(a, m)) {
+        tdm_msg_free(a->rt, m);
+        return;
+    }
+    m->to_ = MSG_AGAIN;
+    m->next_ = a->inbox;
+    a->inbox = m;
+    a->inbox_count++;
+    a->handled--; /* it was counted when it was taken up, and is again among the unread */
+}
+
+/* The end of what a place stands for is not waited for a second time: see family_place_over(). */
 bool actor_has_unread(struct tdm_self *a, uint32_t type)
 {
     if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
         (void)actor_fetch(a); /* there is something, so the turn stays ours */
     for (const struct tdm_msg *m = a->inbox; m != NULL; m = m->next_)
-        if (m->type == type)
+        if (m->type == type && m->to_ != MSG_AGAIN)
             return true;
     return false;
 }
@@ -100,6 +135,8 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
     tdm_pid pid = tdm_self_pid(a);
     bool started = (a->flags & ACTOR_STARTED) != 0;
 
+    if (!(a->flags & ACTOR_TERMINATING)) /* what terminate makes of it is not the message's fault */
+        actor_put_down(a, kept.kind == TDM_EXIT_ERROR);
     if (run_terminate && started && a->behaviour->terminate != NULL && !(a->flags & ACTOR_TERMINATING))
         terminate(a, &kept);
     if (kept.kind == TDM_EXIT_ERROR) {

@@ -279,7 +279,7 @@ static struct tdm_spawn_cfg start_cfg(const struct child *c, const char *tag)
 static void set_flags(struct tdm_self *a, const struct child *c)
 {
     if (c->spec->mail == TDM_MAIL_KEEP)
-        a->flags |= ACTOR_KEEP_MAIL;
+        a->flags |= ACTOR_KEEP_MAIL | (c->spec->redeliver == TDM_REDELIVER_ONCE ? ACTOR_REDELIVER : 0);
     if (c->spec->start.behaviour == &tdm_supervisor)
         a->flags |= ACTOR_LATE_START;
 }

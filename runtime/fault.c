@@ -364,10 +364,7 @@ bool fault_landed(struct landing *l, struct thread *t, struct tdm_self *a, struc
     char where[128];
 
     fiber_left_stack(a);
-    fesetenv(FE_DFL_ENV);          /* the jump brought the callback's rounding and masks along */
-    if (!(a->flags & ACTOR_TAKEN)) /* what was taken may be somebody else's by now */
-        tdm_msg_free(a->rt, t->in_hand);
-    t->in_hand = NULL;
+    fesetenv(FE_DFL_ENV); /* the jump brought the callback's rounding and masks along */
     if (l->kind == LAND_LEAVE) {
         *reason = l->reason;
         return true;

@@ -324,7 +324,7 @@ static bool stale(struct tdm_self *a, struct fiber *f, struct tdm_msg *m)
 {
     bool ends_wait = m->ref != 0 && m->ref == f->wait_timer;
 
-    if (m->ref == 0 || m->to_ == MSG_CHECKED || m->to_ == MSG_LINK_EXIT)
+    if (m->ref == 0 || m->to_ >= MSG_AGAIN)
         return false;
     if (actor_unwanted(a, m))
         return true;
@@ -398,6 +398,14 @@ static int wait_for(tdm_self *self, const struct wish *wish, uint64_t timeout_ns
         }
         to_worker(f, FIBER_WAITS);
     }
+}
+
+struct tdm_msg *fiber_put_down(struct tdm_self *a)
+{
+    struct tdm_msg *m = a->fiber->current;
+
+    a->fiber->current = NULL;
+    return m;
 }
 
 /* What the code took is no longer ours to free. */

@@ -21,6 +21,8 @@ bool actor_accepts(const struct tdm_self *a, const struct tdm_msg *msg)
     uint32_t birth = atomic_load_explicit(&a->birth, memory_order_relaxed);
     uint32_t meant = id_gen(msg->to_);
 
+    if (msg->to_ == MSG_AGAIN)
+        return true;
     if (id_is_place(msg->to_))
         return meant == birth;
     if (meant == gen)
@@ -156,7 +158,7 @@ bool actor_unwanted(struct tdm_self *a, struct tdm_msg *m)
 {
     bool drop = false;
 
-    if (m->ref == 0)
+    if (m->ref == 0 || m->to_ == MSG_AGAIN)
         return false;
     if (m->ref & TIMER_FORWARDED) {
         m->ref &= ~TIMER_FORWARDED;
@@ -224,10 +226,12 @@ static bool handle(struct tdm_self *a, struct tdm_msg *m)
     callback_enter(t);
     int err = a->behaviour->handle(a, a->state, m);
     callback_leave(t);
+    if (err != TDM_OK || (a->flags & ACTOR_EXITING))
+        return obey_return(a, err); /* the message is put down there */
     t->in_hand = NULL;
     if (!(a->flags & ACTOR_TAKEN))
         tdm_msg_free(a->rt, m);
-    return (err != TDM_OK || (a->flags & ACTOR_EXITING)) && obey_return(a, err);
+    return false;
 }
 
 static bool told_to_stop(struct tdm_self *a)
