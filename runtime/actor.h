@@ -28,14 +28,14 @@ enum actor_flag {
     ACTOR_TRAP_EXIT = 8,
     ACTOR_TRAP_STOP = 16,
     ACTOR_DRAIN = 32,
-    ACTOR_STOP_SEEN = 64,     /* a stop request was passed on or is being drained for */
-    ACTOR_LATE_START = 128,   /* a supervisor: started only when its children are */
-    ACTOR_TAKEN = 256,        /* the handler took the message it was given */
-    ACTOR_EXITING = 512,      /* `reason` is set: end when the callback returns */
-    ACTOR_IGNORED = 1024,     /* init returned TDM_IGNORE */
-    ACTOR_ANNOUNCED = 4096,   /* the start is through, late start included */
-    ACTOR_STOP_UNTOLD = 2048, /* a fiber's next wait ends with TDM_ESTOP */
-    ACTOR_TERMINATING = 8192, /* terminate has been called */
+    ACTOR_STOP_SEEN = 64,      /* a stop request was passed on or is being drained for */
+    ACTOR_LATE_START = 128,    /* a supervisor: started only when its children are */
+    ACTOR_TAKEN = 256,         /* the handler took the message it was given */
+    ACTOR_EXITING = 512,       /* `reason` is set: end when the callback returns */
+    ACTOR_IGNORED = 1024,      /* init returned TDM_IGNORE */
+    ACTOR_ANNOUNCED = 4096,    /* the start is through, late start included */
+    ACTOR_STOP_UNTOLD = 2048,  /* a fiber's next wait ends with TDM_ESTOP */
+    ACTOR_TERMINATING = 8192,  /* terminate has been called */
     ACTOR_REDELIVER = 1 << 14, /* what is in hand at a crash is seen once more; with ACTOR_KEEP_MAIL */
     ACTOR_CUT_OFF = 1 << 15,   /* it stands for a peer whose connection is lost */
 };
@@ -174,6 +174,10 @@ void actor_forget_ref(struct tdm_self *a, tdm_ref ref);
 void actor_forget_exit(struct tdm_self *a, tdm_pid from);
 /* Count it and free it (NULL: only count), or answer it if it is a signal. */
 void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *why);
+
+/* ---- self.c ---------------------------------------------------------------------------------- */
+/* A reason somebody filled in by hand: its text ends, and one that was cut inside a character is cut before it. */
+void reason_settle(struct tdm_reason *r);
 
 /* ---- link.c ---------------------------------------------------------------------------------- */
 enum {

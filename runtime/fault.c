@@ -359,7 +359,7 @@ static const char *sigdescr_or_number(int signo)
 
 /* ---- afterwards, on the worker's stack ------------------------------------------------------- */
 
-bool fault_landed(struct landing *l, struct thread *t, struct tdm_self *a, struct tdm_reason *reason)
+bool fault_landed(struct landing *l, struct tdm_self *a, struct tdm_reason *reason)
 {
     char where[128];
 

@@ -39,7 +39,7 @@ void fault_thread_enter(struct landing *l);
 void fault_thread_leave(struct landing *l);
 
 /* After the jump: what happened, in words. True: terminate may run. */
-bool fault_landed(struct landing *l, struct thread *t, struct tdm_self *a, struct tdm_reason *reason);
+bool fault_landed(struct landing *l, struct tdm_self *a, struct tdm_reason *reason);
 
 /* Out of the present callback, for good. */
 _Noreturn void fault_leave_callback(struct tdm_self *a, const struct tdm_reason *reason);

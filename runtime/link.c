@@ -5,10 +5,13 @@
  *            needs memory.
  * Invariant: a notice is believed only if its link or monitor still stands on the receiver's side. So
  *            what was unlinked or demonitored is silent from then on, whatever is still under way.
+ * Ends:      a request for a link or monitor that is still unread at the end was sent while its target lived, so it is
+ *            answered with the target's own reason. (OTP, since 21, says noproc then, as if there had been nobody.)
  * Touched by the worker running the actor. */
 #include <string.h>
 
 #include "runtime.h"
+#include "tandem/registry.h"
 
 enum kind { LINKED, WATCHES /* we watch other */, WATCHED /* other watches us */ };
 
@@ -87,6 +90,9 @@ static void post(struct tdm_self *a, tdm_pid to, struct tdm_msg *m)
         tdm_msg_free(a->rt, m);
 }
 
+static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
+static const struct tdm_reason noconnection = { .kind = TDM_EXIT_NOCONN };
+
 void link_refused(struct tdm_runtime *rt, struct tdm_msg *m, const struct tdm_reason *reason)
 {
     tdm_pid target = { m->to_ };
@@ -110,8 +116,6 @@ void link_refused(struct tdm_runtime *rt, struct tdm_msg *m, const struct tdm_re
 
 int tdm_link(tdm_self *self, tdm_pid to)
 {
-    static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
-
     if (to.id == tdm_self_pid(self).id || *find(self, LINKED, to, 0) != NULL)
         return TDM_OK;
     struct tdm_msg *mine = signal_new(self, SIG_EXIT, 1);
@@ -142,7 +146,6 @@ int tdm_unlink(tdm_self *self, tdm_pid to)
 
 int link_monitor(struct tdm_self *a, tdm_pid to, tdm_ref ref)
 {
-    static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
     struct tdm_msg *m = signal_new(a, SIG_MONITOR, ref);
 
     if (m == NULL)
@@ -166,6 +169,11 @@ tdm_ref tdm_monitor(tdm_self *self, tdm_pid to)
     return ref;
 }
 
+tdm_ref tdm_monitor_name(tdm_self *self, const void *name, size_t bytes)
+{
+    return tdm_monitor(self, tdm_whereis(self->rt, name, bytes)); /* {0} leads to nobody: noproc */
+}
+
 void tdm_demonitor(tdm_self *self, tdm_ref monitor)
 {
     struct link **at = find_ref(self, WATCHES, monitor);
@@ -186,6 +194,7 @@ int tdm_exit_send(tdm_self *self, tdm_pid to, const struct tdm_reason *reason)
     if (m == NULL)
         return TDM_ENOMEM;
     fill_notice(m, SIG_EXIT, tdm_self_pid(self), reason);
+    reason_settle(&((struct tdm_notice *)tdm_msg_data(m))->reason);
     int err = actor_post(self->rt, to.id, m);
     if (err < 0)
         tdm_msg_free(self->rt, m);
@@ -227,6 +236,10 @@ static void keep_as_notice(struct tdm_self *a, struct tdm_msg *m, enum kind kind
     static const struct tdm_reason nomem = { .kind = TDM_EXIT_NOPROC, .text = "out of memory" };
     tdm_ref ref = kind == WATCHED ? m->ref : 0;
 
+    if (a->flags & ACTOR_CUT_OFF) {
+        link_refused(a->rt, m, &noconnection);
+        return;
+    }
     if (kind == LINKED && *find(a, LINKED, m->from, 0) != NULL) {
         tdm_msg_free(a->rt, m);
         return;
@@ -273,6 +286,62 @@ bool link_wants_down(struct tdm_self *a, struct tdm_msg *m)
     return true;
 }
 
+/* ---- the end of what others see -------------------------------------------------------------- */
+
+/* The other side hears of it; the link is gone. */
+static void tell(struct tdm_self *a, struct link *l, tdm_pid pid, const struct tdm_reason *reason)
+{
+    struct tdm_msg *m = l->notice;
+
+    fill_notice(m, l->kind == LINKED ? SIG_EXIT : TDM_MSG_DOWN, pid, reason);
+    m->ref = l->kind == LINKED ? 1 : l->ref;
+    m->from = pid;
+    post(a, l->other, m);
+    runtime_free_block(a->rt, l, sizeof *l);
+}
+
+void tdm_self_connected(tdm_self *self, bool connected)
+{
+    struct link **at = &self->links;
+
+    if (connected) {
+        self->flags &= ~(uint32_t)ACTOR_CUT_OFF;
+        return;
+    }
+    self->flags |= ACTOR_CUT_OFF; /* what comes from now on is refused: see keep_as_notice() */
+    while (*at != NULL) {
+        struct link *l = *at;
+        if (l->kind == WATCHES) { /* ours on others: nothing is wrong with them */
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        tell(self, l, tdm_self_pid(self), &noconnection);
+    }
+}
+
+/* Requests that came before the address was gone and were not read. */
+static void answer_unread(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason)
+{
+    struct tdm_msg **at;
+
+    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
+        (void)actor_fetch(a); /* there is something, so the turn stays ours */
+    at = &a->inbox;
+    while (*at != NULL) {
+        struct tdm_msg *m = *at;
+        if (!((m->type == SIG_LINK || m->type == SIG_MONITOR) && m->to_ == pid.id)) {
+            at = &m->next_;
+            continue;
+        }
+        *at = m->next_;
+        a->inbox_count--;
+        a->handled++;
+        link_refused(a->rt, m, reason);
+    }
+}
+
+/* The address is gone already: what is pushed from now on is answered with noproc. */
 void link_actor_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason)
 {
     struct link *l = a->links;
@@ -287,14 +356,11 @@ void link_actor_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *
                 m->ref = l->ref;
                 post(a, l->other, m);
             }
+            runtime_free_block(a->rt, l, sizeof *l);
         } else {
-            struct tdm_msg *m = l->notice;
-            fill_notice(m, l->kind == LINKED ? SIG_EXIT : TDM_MSG_DOWN, pid, reason);
-            m->ref = l->kind == LINKED ? 1 : l->ref;
-            m->from = pid;
-            post(a, l->other, m);
+            tell(a, l, pid, reason);
         }
-        runtime_free_block(a->rt, l, sizeof *l);
         l = next;
     }
+    answer_unread(a, pid, reason);
 }

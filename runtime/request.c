@@ -147,7 +147,9 @@ bool request_failed(struct tdm_self *a, struct tdm_msg *msg)
                        "a DOWN becomes a failure in place");
         struct tdm_reason reason = ((const struct tdm_notice *)tdm_msg_view(msg))->reason;
         struct tdm_failure *f = tdm_msg_data(msg);
-        f->err = reason.kind == TDM_EXIT_NOPROC ? TDM_ENOPROC : TDM_EPEER;
+        f->err = reason.kind == TDM_EXIT_NOPROC   ? TDM_ENOPROC
+                 : reason.kind == TDM_EXIT_NOCONN ? TDM_ENOCONN
+                                                  : TDM_EPEER;
         f->reason = reason;
         msg->type = TDM_MSG_REQUEST_FAILED;
         tdm_timer_cancel(a, (*at)->timer);

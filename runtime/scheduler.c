@@ -145,7 +145,7 @@ static __attribute__((noinline)) bool slice(struct worker *w, struct thread *t, 
     t->self = a;
     if (sigsetjmp(w->landing.jump, 0) != 0) {
         struct tdm_reason reason;
-        bool run_terminate = fault_landed(&w->landing, t, t->self, &reason);
+        bool run_terminate = fault_landed(&w->landing, t->self, &reason);
         actor_end(t->self, &reason, run_terminate);
         t->self = NULL;
         return false;

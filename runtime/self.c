@@ -52,15 +52,47 @@ void tdm_self_tag(tdm_self *self, const char *tag)
         snprintf(self->tag, 64, "%s", tag);
 }
 
-/* Cut text that is too long before the character that does not fit, not in the middle of it. */
+/* Text that needs more than its room is cut before the character that does not fit, and marked. */
 static void cut_text(char *text, size_t room, size_t needed)
 {
-    if (needed < room)
+    if (needed < room || room < 4)
         return;
     size_t end = room - 4;
     while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
         end--;
     memcpy(text + end, "...", 4);
+}
+
+/* Does the text end inside a character, so that something has been cut off? */
+static bool ends_inside(const char *text, size_t bytes)
+{
+    size_t tail = 0;
+
+    while (tail < bytes && tail < 3 && ((unsigned char)text[bytes - 1 - tail] & 0xc0) == 0x80)
+        tail++;
+    if (tail == bytes)
+        return false;
+    unsigned char lead = (unsigned char)text[bytes - 1 - tail];
+    size_t wants = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+    return wants > tail;
+}
+
+void reason_settle(struct tdm_reason *r)
+{
+    size_t room = sizeof r->text, n = strnlen(r->text, room);
+
+    if (n == room || (n == room - 1 && ends_inside(r->text, n)))
+        cut_text(r->text, room, room);
+}
+
+void tdm_reason_say(struct tdm_reason *r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(r->text, sizeof r->text, format, args);
+    va_end(args);
+    cut_text(r->text, sizeof r->text, n < 0 ? 0 : (size_t)n);
 }
 
 int tdm_fail(tdm_self *self, int err, const char *format, ...)
@@ -82,9 +114,12 @@ int tdm_fail(tdm_self *self, int err, const char *format, ...)
 
 void tdm_exit(tdm_self *self, const struct tdm_reason *reason)
 {
-    actor_set_reason(self, reason);
+    struct tdm_reason own = *reason;
+
+    reason_settle(&own);
+    actor_set_reason(self, &own);
     if (self->fibers && self->fiber != NULL)
-        fault_leave_callback(self, reason);
+        fault_leave_callback(self, &own);
 }
 
 void tdm_assert_failed(tdm_self *self, const char *text, const char *file, int line)
@@ -92,9 +127,7 @@ void tdm_assert_failed(tdm_self *self, const char *text, const char *file, int l
     struct tdm_reason reason = { .kind = TDM_EXIT_ERROR, .code = TDM_EASSERT };
     const char *base = strrchr(file, '/');
 
-    int n =
-        snprintf(reason.text, sizeof reason.text, "%s:%d: %s", base != NULL ? base + 1 : file, line, text);
-    cut_text(reason.text, sizeof reason.text, n < 0 ? 0 : (size_t)n);
+    tdm_reason_say(&reason, "%s:%d: %s", base != NULL ? base + 1 : file, line, text);
     fault_leave_callback(self, &reason);
 }
 
@@ -103,11 +136,14 @@ const char *tdm_reason_str(const struct tdm_reason *r, char *buf, size_t bytes)
     static const char *const kinds[] = { "normal", "shutdown", "killed", "error", "noproc", "noconnection" };
     const char *sep = r->text[0] != '\0' ? ": " : "";
 
+    int n;
+
     if (r->kind == TDM_EXIT_ERROR && r->signo != 0)
-        snprintf(buf, bytes, "error:%s(signal %d)%s%s", tdm_errname(r->code), r->signo, sep, r->text);
+        n = snprintf(buf, bytes, "error:%s(signal %d)%s%s", tdm_errname(r->code), r->signo, sep, r->text);
     else if (r->kind == TDM_EXIT_ERROR)
-        snprintf(buf, bytes, "error:%s%s%s", tdm_errname(r->code), sep, r->text);
+        n = snprintf(buf, bytes, "error:%s%s%s", tdm_errname(r->code), sep, r->text);
     else
-        snprintf(buf, bytes, "%s%s%s", kinds[r->kind], sep, r->text);
+        n = snprintf(buf, bytes, "%s%s%s", kinds[r->kind], sep, r->text);
+    cut_text(buf, bytes, n < 0 ? 0 : (size_t)n);
     return buf;
 }

@@ -33,7 +33,7 @@ enum tdm_exit_kind {
 
 #define TDM_REASON_TEXT_BYTES 256
 
-/* An exit reason. Text longer than the limit is cut on a character boundary.
+/* An exit reason. Text longer than the limit is cut before the character that does not fit, and ends in "..." then.
  * Source: the exit reasons of Erlang/OTP. */
 struct tdm_reason {
     enum tdm_exit_kind kind;
@@ -41,6 +41,10 @@ struct tdm_reason {
     int signo; /* with code TDM_EFAULT: the signal; else 0 */
     char text[TDM_REASON_TEXT_BYTES];
 };
+
+/* Write the words, cut and marked if they are too long. Text that was put in by other means is looked at when the reason
+ * is used: it need not end in NUL, and is marked if it fills its room and ends inside a character. */
+void tdm_reason_say(struct tdm_reason *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "normal", "shutdown", "shutdown: text", "killed", "error:ENOPROC: text", ... Always ends in NUL. */
 const char *tdm_reason_str(const struct tdm_reason *r, char *buf, size_t bytes);
