@@ -92,6 +92,7 @@ static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cf
     a->monitors = NULL;
     a->requests = NULL;
     a->names = NULL;
+    a->memberships = NULL;
     a->exit = NULL;
     a->timers = 0;
 }

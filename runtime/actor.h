@@ -16,6 +16,7 @@ struct link;
 struct monitor;
 struct request;
 struct table_link;
+struct membership;
 struct piece;
 struct child;
 
@@ -69,6 +70,7 @@ struct tdm_self {
     struct monitor *monitors;
     struct request *requests;
     struct table_link *names;
+    struct membership *memberships; /* in groups; see group.c */
     struct child *child;   /* what its supervisor knows of it; NULL: nobody's child */
     struct family *family; /* its own children: a supervisor; else NULL */
     struct exit_info *exit;
@@ -211,6 +213,9 @@ void memory_release(struct tdm_self *a);
 
 /* ---- registry.c ------------------------------------------------------------------------------ */
 void registry_actor_ended(struct tdm_self *a);
+
+/* ---- group.c --------------------------------------------------------------------------------- */
+void group_actor_ended(struct tdm_self *a);
 
 /* ---- timer.c --------------------------------------------------------------------------------- */
 /* In the ref of a timer's message that its owner has passed on. Refs use the low 62 bits. */

@@ -1,6 +1,6 @@
 /* end.c - how an incarnation ends, and how a slot is left.
  *
- * Order:     terminate, then names, timers, requests and memory, then the address; only then is anyone told.
+ * Order:     terminate, then names, groups, timers, requests and memory, then the address; only then is anyone told.
  *            Last of all the place goes to the supervisor (which may start the next incarnation at once, so
  *            nothing here touches the actor after that) or the slot is buried.
  * Touched by the worker that holds the turn; between two incarnations, by the supervisor. */
@@ -37,7 +37,8 @@ static void drop_mail(struct tdm_self *a, struct tdm_msg *list, const char *why)
  * answers, the timers it set) is of no use to another. */
 static bool outlives(const struct tdm_self *a, const struct tdm_msg *m)
 {
-    bool of_the_runtime = m->type < TDM_MSG_HTTP_REPLY || (m->type >= TDM_MSG_INTERNAL && m->type < TDM_MSG_USER);
+    bool of_the_runtime =
+        m->type < TDM_MSG_HTTP_REPLY || (m->type >= TDM_MSG_INTERNAL && m->type < TDM_MSG_USER);
     bool own_timer = timer_is_timer(m->ref) && m->from.id == tdm_self_pid(a).id;
 
     return !of_the_runtime && !own_timer;
@@ -117,6 +118,7 @@ static void terminate(struct tdm_self *a, struct tdm_reason *reason)
 static void release_what_it_holds(struct tdm_self *a)
 {
     registry_actor_ended(a);
+    group_actor_ended(a);
     timer_actor_ended(a);
     request_actor_ended(a);
     if (a->fiber != NULL)

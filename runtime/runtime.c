@@ -1,6 +1,6 @@
 /* runtime.c - boot and stop, and what everybody in a runtime shares.
  *
- * Order of boot: memory, slots, names, stacks, workers, watchdog; the I/O loop comes at first use. Stop
+ * Order of boot: memory, slots, names, groups, stacks, workers, watchdog; the I/O loop comes at first use. Stop
  *            goes the
  * other way: roots are asked to stop, newest first; then what is left is killed; then the threads end. */
 #include "runtime.h"
@@ -343,6 +343,8 @@ int tdm_runtime_new(struct tdm_runtime **ret, const struct tdm_runtime_cfg *cfg)
     if (err == TDM_OK)
         err = table_new(&rt->names, env);
     if (err == TDM_OK)
+        err = groups_new(&rt->groups, env);
+    if (err == TDM_OK)
         err = stacks_new(&rt->stacks, env);
     if (err == TDM_OK && (rt->workers_block = env->alloc(env, workers_bytes)) == NULL)
         err = TDM_ENOMEM;
@@ -395,6 +397,7 @@ void tdm_runtime_free(struct tdm_runtime *rt)
         env->free(env, rt->workers_block, rt->cfg.workers * sizeof *rt->workers + 64);
     stacks_free(rt->stacks);
     table_free(rt->names);
+    groups_free(rt->groups);
     if (rt->pool != NULL)
         slots_free(rt, rt->cfg.max_actors);
     free_threads(rt);

@@ -12,6 +12,7 @@
 #include "tandem/timer.h"
 
 struct loop;
+struct groups;
 struct table;
 struct worker;
 struct stacks;
@@ -29,6 +30,7 @@ struct tdm_runtime {
     void *workers_block, *block; /* as the environment gave them */
     uint32_t n_workers;
     struct table *names;
+    struct groups *groups;
     struct stacks *stacks; /* of fibers */
     struct watchdog *watchdog;
     /* actors */
@@ -93,6 +95,10 @@ static inline void runtime_point(struct tdm_runtime *rt, const char *where)
     if (__builtin_expect(rt->env->point != NULL, 0))
         rt->env->point(rt->env, where);
 }
+
+/* ---- group.c --------------------------------------------------------------------------------- */
+int groups_new(struct groups **ret, struct tdm_env *env);
+void groups_free(struct groups *gs);
 
 /* ---- scheduler.c ----------------------------------------------------------------------------- */
 int scheduler_start(struct tdm_runtime *rt);

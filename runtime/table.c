@@ -174,7 +174,7 @@ static inline struct record *record_of(struct table *t)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* A multiply-and-fold over eight bytes at a time; the last step spreads what there is. */
-static uint64_t hash_bytes(const void *key, size_t bytes)
+uint64_t table_hash(const void *key, size_t bytes)
 {
     const unsigned char *p = key;
     uint64_t h = bytes * 0x9e3779b97f4a7c15ull + 0x632be59bd9b4e019ull;
@@ -206,7 +206,7 @@ static struct entry *find(struct shard *s, struct probe *p)
 bool table_get(struct table *t, const void *key, size_t bytes, uint64_t *value)
 {
     struct record *r = record_of(t);
-    struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
+    struct probe p __attribute__((aligned(16))) = { key, bytes, table_hash(key, bytes) };
     struct shard *s = shard_of(t, p.hash);
 
     if (r == NULL)
@@ -248,7 +248,7 @@ static int add(struct table *t, const void *key, size_t bytes, uint64_t value, u
                struct entry **ret)
 {
     struct record *r = record_of(t);
-    struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
+    struct probe p __attribute__((aligned(16))) = { key, bytes, table_hash(key, bytes) };
     struct shard *s = shard_of(t, p.hash);
     struct entry *e = r == NULL ? NULL : entry_new(t, &p, value);
     int err = TDM_OK;
@@ -294,7 +294,7 @@ int table_add_linked(struct table *t, const void *key, size_t bytes, uint64_t va
 
 struct table_link *table_link_of(struct table *t, const void *key, size_t bytes, uint64_t value)
 {
-    struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
+    struct probe p __attribute__((aligned(16))) = { key, bytes, table_hash(key, bytes) };
     struct shard *s = shard_of(t, p.hash);
 
     pthread_spin_lock(&s->lock);
@@ -316,7 +316,7 @@ const void *table_link_key(const struct table_link *link, size_t *bytes)
 
 int table_replace(struct table *t, const void *key, size_t bytes, uint64_t old, uint64_t value)
 {
-    struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
+    struct probe p __attribute__((aligned(16))) = { key, bytes, table_hash(key, bytes) };
     struct shard *s = shard_of(t, p.hash);
     int err = TDM_ENOTFOUND;
 
@@ -334,7 +334,7 @@ int table_replace(struct table *t, const void *key, size_t bytes, uint64_t old, 
 int table_remove(struct table *t, const void *key, size_t bytes, uint64_t value)
 {
     struct record *r = record_of(t);
-    struct probe p __attribute__((aligned(16))) = { key, bytes, hash_bytes(key, bytes) };
+    struct probe p __attribute__((aligned(16))) = { key, bytes, table_hash(key, bytes) };
     struct shard *s = shard_of(t, p.hash);
     struct entry *gone = NULL;
 

@@ -12,6 +12,9 @@ struct table;
 int table_new(struct table **ret, struct tdm_env *env);
 void table_free(struct table *t); /* nobody reads or writes any more */
 
+/* Good in all its bits; not against an enemy who chooses the keys. */
+uint64_t table_hash(const void *key, size_t bytes);
+
 /* Wait-free. */
 bool table_get(struct table *t, const void *key, size_t bytes, uint64_t *value);
 
