@@ -35,6 +35,13 @@ struct wheel *scheduler_my_wheel(struct tdm_runtime *rt)
     return rt->workers[t != NULL && t->worker != NULL ? t->worker->number : 0].wheel;
 }
 
+/* A wake that comes before the park is kept; the park after that one reads the wheel's new time, which was stored before
+ * (partner: the acquire of the parker's word in park). */
+void scheduler_rouse(struct tdm_runtime *rt, uint32_t worker)
+{
+    rt->env->unpark(rt->env, &rt->workers[worker].parker);
+}
+
 bool scheduler_busy(struct tdm_runtime *rt)
 {
     uint64_t all = rt->n_workers == 64 ? UINT64_MAX : (1ull << rt->n_workers) - 1;

@@ -37,6 +37,9 @@ struct wheel *scheduler_my_wheel(struct tdm_runtime *rt);
 /* Wake a parked worker if there is one. Any thread. */
 void scheduler_wake(struct tdm_runtime *rt);
 
+/* Have this worker look at its wheel again before it parks, or now. Any thread. */
+void scheduler_rouse(struct tdm_runtime *rt, uint32_t worker);
+
 /* True while some worker is awake. For the watchdog. */
 bool scheduler_busy(struct tdm_runtime *rt);
 

@@ -10,7 +10,9 @@
  * Who touches what: slots, states and generations under the wheel's lock; the list of an actor's own
  *            timers only by the worker that runs the actor. A fired message always goes to the owner
  *            first, who forwards it if it was meant for another: so cancelling and ending need nobody
- *            else. */
+ *            else.
+ * Order:     while an actor has timers, all it sets lie in the wheel of the first one, whichever worker runs it: one
+ *            wheel keeps those of the same tick in the order in which they were set. */
 #include <pthread.h>
 #include <string.h>
 
@@ -40,6 +42,7 @@ struct node {
 struct wheel {
     pthread_spinlock_t lock;
     _Atomic uint64_t next_ns; /* a lower bound, read without the lock */
+    _Atomic bool firing;      /* somebody sends what was due: the next to be due waits for it */
     struct tdm_runtime *rt;
     uint32_t number;
     uint64_t now; /* the first tick that has not been dealt with */
@@ -215,10 +218,17 @@ static void disown(struct tdm_self *a, const struct node *n)
 
 /* ---- setting and cancelling ------------------------------------------------------------------ */
 
+/* Where its other timers are; see Order above. */
+static struct wheel *home_wheel(const struct tdm_self *a)
+{
+    return a->timers != 0 ? wheel_of(a->rt, a->timers >> NODE_BITS) : scheduler_my_wheel(a->rt);
+}
+
 tdm_ref tdm_send_after(tdm_self *self, tdm_pid to, uint64_t delay_ns, struct tdm_msg *msg)
 {
     struct tdm_runtime *rt = self->rt;
-    struct wheel *w = scheduler_my_wheel(rt);
+    struct wheel *w = home_wheel(self);
+    bool sooner = false;
     uint64_t now = rt->env->now_ns(rt->env);
     tdm_ref ref = 0;
 
@@ -239,10 +249,13 @@ tdm_ref tdm_send_after(tdm_self *self, tdm_pid to, uint64_t delay_ns, struct tdm
         msg->to_ = msg->from.id; /* to the owner first */
         slot_append(w, index, n, slot_for(w, n->tick));
         own(self, (w->number << NODE_BITS) | index, n);
-        if (n->tick << TICK_SHIFT < atomic_load_explicit(&w->next_ns, memory_order_relaxed))
+        sooner = n->tick << TICK_SHIFT < atomic_load_explicit(&w->next_ns, memory_order_relaxed);
+        if (sooner)
             note_next(w);
     }
     pthread_spin_unlock(&w->lock);
+    if (sooner && w != scheduler_my_wheel(rt)) /* its worker may be about to park until the old time */
+        scheduler_rouse(rt, w->number);
     if (ref == 0)
         tdm_msg_free(rt, msg);
     return ref;
@@ -395,6 +408,10 @@ void wheel_run(struct wheel *w, uint64_t now_ns)
 {
     if (atomic_load_explicit(&w->next_ns, memory_order_relaxed) > now_ns) /* a hint; see note_next */
         return;
+    /* Its worker, or the watchdog in its place; two at once could pass each other with what they took. acquire: after
+     * what the last one sent; partner: the release below */
+    if (atomic_exchange_explicit(&w->firing, true, memory_order_acquire))
+        return;
     pthread_spin_lock(&w->lock);
     struct tdm_msg *due = advance(w, now_ns >> TICK_SHIFT);
     note_next(w);
@@ -405,6 +422,7 @@ void wheel_run(struct wheel *w, uint64_t now_ns)
             tdm_msg_free(w->rt, due);
         due = next;
     }
+    atomic_store_explicit(&w->firing, false, memory_order_release);
 }
 
 uint64_t wheel_next(struct wheel *w)

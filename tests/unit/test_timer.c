@@ -69,6 +69,36 @@ SIM_TEST_WITH(timer, equal_deadlines_fire_in_the_order_in_which_they_were_set, {
         check_eq(w, mark_at(w, "timer", i).n, o[i].ref);
 }
 
+SIM_TEST_WITH(timer, equal_deadlines_fire_in_order_whichever_workers_they_were_set_on, { .workers = 4 })
+{
+    struct order o[12];
+    tdm_pid a = spawn_worker(w, 1);
+    uint64_t due = w->env->now_ns(w->env) + TDM_MS(100);
+
+    for (size_t i = 0; i < 12; i++) {
+        o[i] = (struct order){ .delay_ns = due - w->env->now_ns(w->env) };
+        ask(w, a, set_timer, &o[i]);
+        let_pass(w, TDM_MS(5));
+    }
+    wait_marks(w, "timer", 12);
+    for (size_t i = 0; i < 12; i++)
+        check_eq(w, mark_at(w, "timer", i).n, o[i].ref);
+}
+
+WORLD_TEST_WITH(timer, one_set_for_sooner_from_another_worker_is_not_slept_through, { .workers = 4 })
+{
+    tdm_pid a = spawn_worker(w, 1);
+    struct order late = { .delay_ns = TDM_S(3600) };
+
+    ask(w, a, set_timer, &late);
+    for (int i = 0; i < 20; i++) {
+        struct order o = { .delay_ns = TDM_MS(2) };
+        let_pass(w, TDM_MS(1)); /* the workers park; whoever wakes first runs it */
+        ask(w, a, set_timer, &o);
+        wait_marks_of(w, "timer", o.ref, 1);
+    }
+}
+
 WORLD_TEST(timer, a_cancelled_timer_does_not_fire)
 {
     tdm_pid a = spawn_worker(w, 1);
