@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "module.h"
 #include "runtime.h"
 #include "slot.h"
 #include "tandem/log.h"
@@ -66,7 +67,9 @@ static int set_history(struct tdm_self *a, uint32_t size)
 
 static int check_cfg(const struct tdm_spawn_cfg *cfg)
 {
-    if (cfg->behaviour == NULL || (cfg->behaviour->handle == NULL && cfg->behaviour->run == NULL))
+    if ((cfg->behaviour != NULL) == (cfg->module != NULL))
+        return TDM_EINVAL;
+    if (cfg->behaviour != NULL && cfg->behaviour->handle == NULL && cfg->behaviour->run == NULL)
         return TDM_EINVAL;
     if (cfg->mailbox_limit > TDM_MAILBOX_MAX || cfg->history > 32 || (cfg->arg == NULL && cfg->arg_bytes > 0))
         return TDM_EINVAL;
@@ -76,8 +79,8 @@ static int check_cfg(const struct tdm_spawn_cfg *cfg)
 /* What one incarnation has and the next gets anew. */
 static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
 {
-    a->behaviour = cfg->behaviour;
-    a->fibers = cfg->behaviour->run != NULL;
+    a->behaviour = cfg->module != NULL ? &module_unresolved : cfg->behaviour; /* see module_begin() */
+    a->fibers = a->behaviour->run != NULL;
     atomic_store_explicit(&a->overflow, (uint8_t)cfg->overflow, memory_order_relaxed); /* see actor.h */
     atomic_store_explicit(&a->limit,
                           (uint16_t)(cfg->mailbox_limit == 0 ? TDM_MAILBOX_DEFAULT : cfg->mailbox_limit),
@@ -97,24 +100,41 @@ static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cf
     a->timers = 0;
 }
 
+/* What an incarnation needs from the module it runs, and its start argument. */
+static int prepare(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct start_info **start,
+                   struct module_use **use)
+{
+    int err = cfg->module != NULL ? module_use_new(rt, cfg->module, use) : TDM_OK;
+
+    if (err < 0)
+        return err;
+    err = start_info_make(rt, cfg, start);
+    if (err < 0)
+        module_use_free(rt, *use);
+    return err;
+}
+
 int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct tdm_self **ret)
 {
     int err = check_cfg(cfg);
     struct start_info *start;
+    struct module_use *use = NULL;
 
     if (err < 0)
         return err;
-    err = start_info_make(rt, cfg, &start);
+    err = prepare(rt, cfg, &start, &use);
     if (err < 0)
         return err;
     struct tdm_self *a = slot_take(rt);
     if (a == NULL) {
         runtime_free_block(rt, start, start->bytes);
+        module_use_free(rt, use);
         return TDM_ENOMEM;
     }
     a->flags = 0;
     clear_incarnation(a, cfg);
     a->start = start;
+    a->use = use;
     a->inbox = NULL;
     a->inbox_count = 0;
     a->handled = 0;
@@ -129,6 +149,7 @@ int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct t
         err = set_history(a, cfg->history);
     if (err < 0) {
         actor_drop_start(a);
+        module_use_free(rt, use);
         if (a->tag != NULL)
             runtime_free_block(rt, a->tag, 64);
         slot_give(a);
@@ -173,12 +194,14 @@ static void drop_checked(struct tdm_self *a)
 int actor_relaunch(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
 {
     struct start_info *start;
-    int err = start_info_make(a->rt, cfg, &start);
+    struct module_use *use = NULL;
+    int err = prepare(a->rt, cfg, &start, &use);
 
     if (err < 0)
         return err;
     clear_incarnation(a, cfg);
     a->start = start;
+    a->use = use;
     drop_checked(a);
     if (a->history != NULL)
         a->history->next = 0;

@@ -19,8 +19,9 @@ struct table_link;
 struct membership;
 struct piece;
 struct child;
+struct module_use;
 
-enum { CONTROL_STOP = 1, CONTROL_KILL = 2, CONTROL_STUCK = 4, CONTROL_OVERLOAD = 8 };
+enum { CONTROL_STOP = 1, CONTROL_KILL = 2, CONTROL_STUCK = 4, CONTROL_OVERLOAD = 8, CONTROL_MOVE = 16 };
 
 enum actor_flag {
     ACTOR_KEEP_MAIL = 1, /* a restart takes over unread mail */
@@ -77,6 +78,7 @@ struct tdm_self {
     struct history *history;
     char *tag;
     struct start_info *start; /* until init has run */
+    struct module_use *use;   /* the module whose code it runs; NULL: none */
     uint32_t timers;          /* first of its timers, 0 none (see timer.c) */
     uint32_t flags;
     uint32_t next_gen; /* the slot's, over all tenants; see slot.c */

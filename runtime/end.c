@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "module.h"
 #include "runtime.h"
 #include "slot.h"
 #include "tandem/log.h"
@@ -128,6 +129,7 @@ static void release_what_it_holds(struct tdm_self *a)
         runtime_free_block(a->rt, a->state, a->behaviour->state_bytes);
     a->state = NULL;
     actor_drop_start(a);
+    module_leave(a); /* last: nothing of its code is needed any more */
 }
 
 void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_terminate)

@@ -15,6 +15,7 @@
  *            lock has entered its child before that, and the child is told to stop with the others; later ones
  *            are refused. */
 #include "family.h"
+#include "module.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,8 @@ static int copy_spec(struct tdm_runtime *rt, struct tdm_child_spec *to, const st
     *to = *from;
     to->id = NULL;
     to->start.arg = NULL;
+    if (from->start.module != NULL && (to->start.module = module_name(rt, from->start.module)) == NULL)
+        return TDM_ENOMEM;
     if (from->id != NULL && (to->id = copy_bytes(rt, from->id, strlen(from->id) + 1)) == NULL)
         return TDM_ENOMEM;
     if (from->start.arg_bytes > 0 &&
@@ -437,7 +440,7 @@ static void log_end(const struct child *c, const struct tdm_reason *reason, bool
     tdm_reason_str(reason, why, sizeof why);
     tdm_log_error(started ? "supervisor.child_terminated" : "supervisor.start_error",
                   "child=%s reason=%s restarts=%u",
-                  c->spec->id != NULL ? c->spec->id : c->spec->start.behaviour->name,
+                  c->spec->id != NULL ? c->spec->id : module_or_behaviour(&c->spec->start),
                   TDM_LOG_TEXT(why, strlen(why)), c->restarts);
 }
 

@@ -12,6 +12,7 @@
 #include "fiber.h"
 #include "io/loop.h"
 #include "log.h"
+#include "module.h"
 #include "scheduler.h"
 #include "slot.h"
 #include "table.h"
@@ -331,6 +332,7 @@ int tdm_runtime_new(struct tdm_runtime **ret, const struct tdm_runtime_cfg *cfg)
     pthread_mutex_init(&rt->thread_lock, NULL);
     pthread_mutex_init(&rt->wait_lock, NULL);
     pthread_mutex_init(&rt->loop_lock, NULL);
+    pthread_mutex_init(&rt->modules_lock, NULL);
     pthread_spin_init(&rt->inject_lock, PTHREAD_PROCESS_PRIVATE);
     log_set_actor_context(actor_context);
     show_counters();
@@ -393,6 +395,7 @@ void tdm_runtime_free(struct tdm_runtime *rt)
         scheduler_free(rt);
     }
     watchdog_free(rt);
+    modules_free(rt);
     if (rt->workers_block != NULL)
         env->free(env, rt->workers_block, rt->cfg.workers * sizeof *rt->workers + 64);
     stacks_free(rt->stacks);

@@ -13,6 +13,7 @@
 
 struct loop;
 struct groups;
+struct module;
 struct table;
 struct worker;
 struct stacks;
@@ -58,6 +59,9 @@ struct tdm_runtime {
     struct waiter *waiters;
     _Atomic uint32_t n_waiters;
     struct root *roots; /* supervisors started from outside, newest first; under wait_lock */
+    /* modules: a list that only grows at its head, see module.c */
+    pthread_mutex_t modules_lock; /* of who adds one */
+    _Atomic(struct module *) modules;
     /* I/O, made at first use */
     pthread_mutex_t loop_lock;
     struct loop *_Atomic loop;

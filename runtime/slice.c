@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "module.h"
 #include "runtime.h"
 #include "tandem/log.h"
 
@@ -265,6 +266,11 @@ static bool obey_control(struct tdm_self *a)
     /* acquire: whatever the setter did before asking */
     uint64_t bits = atomic_fetch_and_explicit(&a->control, 0xffffffff00000000ull, memory_order_acq_rel);
 
+    if ((bits & (CONTROL_MOVE | CONTROL_KILL)) == CONTROL_MOVE) {
+        module_move(a);
+        if (a->flags & ACTOR_EXITING) /* its code_change called tdm_exit() */
+            return obey_return(a, TDM_OK);
+    }
     if (bits & CONTROL_KILL)
         actor_end(a, &killed, false);
     else if (bits & CONTROL_STUCK)
@@ -305,6 +311,8 @@ static void sift_inbox(struct tdm_self *a, struct tdm_msg **at);
 /* True: it has started and goes on. */
 static bool start(struct tdm_self *a)
 {
+    if (a->use != NULL)
+        module_begin(a);
     int err = actor_run_init(a);
 
     a->flags &= ~(uint32_t)ACTOR_STARTING;

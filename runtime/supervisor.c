@@ -12,13 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "module.h"
 #include "sup.h"
 #include "tandem/log.h"
 #include "tandem/registry.h"
 
 static const char *name_of(const struct child *c)
 {
-    return c->spec->id != NULL ? c->spec->id : c->spec->start.behaviour->name;
+    return c->spec->id != NULL ? c->spec->id : module_or_behaviour(&c->spec->start);
 }
 
 static uint32_t intensity(const struct sup *s)
@@ -44,8 +45,10 @@ static int check_spec(const struct tdm_sup_cfg *cfg, const struct tdm_child_spec
 {
     if (cfg->strategy != TDM_DYNAMIC && (spec->id == NULL || spec->id[0] == '\0'))
         return refuse(cfg, "id", NULL);
-    if (spec->start.behaviour == NULL)
+    if ((spec->start.behaviour != NULL) == (spec->start.module != NULL))
         return refuse(cfg, "start", spec->id);
+    if (spec->start.module != NULL && strlen(spec->start.module) > TDM_MODULE_NAME_MAX)
+        return refuse(cfg, "module", spec->id);
     if ((unsigned)spec->restart > TDM_TEMPORARY)
         return refuse(cfg, "restart", spec->id);
     if ((unsigned)spec->type > TDM_SUPERVISOR)
