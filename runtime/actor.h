@@ -72,8 +72,8 @@ struct tdm_self {
     struct request *requests;
     struct table_link *names;
     struct membership *memberships; /* in groups; see group.c */
-    struct child *child;   /* what its supervisor knows of it; NULL: nobody's child */
-    struct family *family; /* its own children: a supervisor; else NULL */
+    struct child *child;            /* what its supervisor knows of it; NULL: nobody's child */
+    struct family *family;          /* its own children: a supervisor; else NULL */
     struct exit_info *exit;
     struct history *history;
     char *tag;
