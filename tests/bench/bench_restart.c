@@ -1,9 +1,11 @@
-/* bench_restart.c - W7: ten thousand children of one supervisor; how fast does a crashed one come back?
+/* bench_restart.c - W7: ten thousand children of one supervisor; how fast does a crashed one come back? Once with a
+ * dynamic supervisor, once with a static one, one_for_one.
  *
  * A driver makes them end and is told by the init of each new incarnation. First one at a time: the time
  * from the message that crashes the child to the new init, for an error return and for a caught write to
  * address zero. Then 64 under way at once: restarts per second. The supervisor counts every restart
  * against its limit, which is out of reach. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +27,8 @@ struct up {
 };
 
 struct driver {
-    tdm_pid sup;
+    const char *name; /* of the figures */
+    tdm_pid sup;      /* whose children it starts; {0}: others do */
     tdm_pid *pids;
     uint64_t *ns; /* of the latencies */
     uint64_t children, latencies, restarts;
@@ -80,6 +83,22 @@ static void driver_crash_next(struct tdm_runtime *rt, struct driver *d)
     BENCH_CHECK(bench_send(rt, pid, d->stage == FAULTS ? FAULT : CRASH, 0) == TDM_OK);
 }
 
+static void driver_out(const struct driver *d, const char *what, double value, const char *unit)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%s.%s", d->name, what);
+    bench_out(name, value, unit);
+}
+
+static void driver_latency(const struct driver *d, const char *what)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%s.%s", d->name, what);
+    bench_latency(name, d->ns, d->seen);
+}
+
 /* All of a stage have come back: print it and begin the next one. */
 static int driver_next_stage(struct tdm_runtime *rt, struct driver *d)
 {
@@ -88,17 +107,17 @@ static int driver_next_stage(struct tdm_runtime *rt, struct driver *d)
 
     switch (d->stage) {
     case STARTING:
-        bench_out("w7.start_child", (double)d->children / seconds, "children/s");
+        driver_out(d, "start_child", (double)d->children / seconds, "children/s");
         break;
     case CRASHES:
-        bench_latency("w7.crash_to_up", d->ns, d->seen);
+        driver_latency(d, "crash_to_up");
         break;
     case FAULTS:
-        bench_latency("w7.fault_to_up", d->ns, d->seen);
+        driver_latency(d, "fault_to_up");
         at_once = UNDER_WAY;
         break;
     case RATE:
-        bench_out("w7.restarts", (double)d->seen / seconds, "restarts/s");
+        driver_out(d, "restarts", (double)d->seen / seconds, "restarts/s");
         bench_done();
         return TDM_STOP;
     }
@@ -140,7 +159,7 @@ static int driver_handle(tdm_self *self, void *state, struct tdm_msg *msg)
     if (msg->type == UP)
         return driver_up(rt, d, tdm_msg_view(msg));
     d->begin = bench_now();
-    for (arg.number = 0; arg.number < d->children; arg.number++)
+    for (arg.number = 0; arg.number < d->children && d->sup.id != 0; arg.number++)
         BENCH_CHECK(tdm_sup_start_dynamic(rt, d->sup, &arg, sizeof arg, NULL, &place) == TDM_OK);
     return TDM_OK;
 }
@@ -149,35 +168,93 @@ static const struct tdm_behaviour driver = {
     .name = "driver", .state_bytes = sizeof(struct driver), .init = driver_init, .handle = driver_handle
 };
 
-void bench_w7(void)
+static struct driver driver_new(const char *name)
 {
-    static const struct tdm_child_spec template = { .id = "child",
-                                                    .start = { .behaviour = &child },
-                                                    .restart = TDM_PERMANENT };
-    struct driver d = { .children = bench_size("W7_CHILDREN", 10000),
+    struct driver d = { .name = name,
+                        .children = bench_size("W7_CHILDREN", 10000),
                         .latencies = 5000,
                         .restarts = bench_size("W7_N", 200000) };
-    struct tdm_runtime *rt = bench_runtime(0);
-    tdm_pid pid;
 
     d.pids = calloc(d.children, sizeof *d.pids);
     d.ns = calloc(d.latencies, sizeof *d.ns);
     BENCH_CHECK(d.pids != NULL && d.ns != NULL);
-    BENCH_CHECK(tdm_sup_start(rt,
-                              &(struct tdm_sup_cfg){ .strategy = TDM_DYNAMIC,
-                                                     .intensity = 100000,
-                                                     .period_ms = 10,
-                                                     .children = &template,
-                                                     .n_children = 1 },
-                              &d.sup) == TDM_OK);
+    return d;
+}
+
+static tdm_pid driver_start(struct tdm_runtime *rt, const struct driver *d)
+{
+    tdm_pid pid;
+
     BENCH_CHECK(tdm_spawn(rt,
                           &(struct tdm_spawn_cfg){ .behaviour = &driver,
-                                                   .arg = &d,
-                                                   .arg_bytes = sizeof d,
+                                                   .arg = d,
+                                                   .arg_bytes = sizeof *d,
                                                    .mailbox_limit = TDM_MAILBOX_MAX },
                           &pid) == TDM_OK);
+    return pid;
+}
+
+static void driver_wait(struct tdm_runtime *rt, struct driver *d)
+{
     bench_wait();
     tdm_runtime_free(rt);
-    free(d.pids);
-    free(d.ns);
+    free(d->pids);
+    free(d->ns);
+}
+
+static tdm_pid start_sup(struct tdm_runtime *rt, enum tdm_strategy strategy,
+                         const struct tdm_child_spec *specs, size_t n)
+{
+    struct tdm_sup_cfg cfg = {
+        .strategy = strategy, .intensity = 100000, .period_ms = 10, .children = specs, .n_children = n
+    };
+    tdm_pid pid;
+
+    BENCH_CHECK(tdm_sup_start(rt, &cfg, &pid) == TDM_OK);
+    return pid;
+}
+
+static void dynamic_children(void)
+{
+    static const struct tdm_child_spec template = { .id = "child",
+                                                    .start = { .behaviour = &child },
+                                                    .restart = TDM_PERMANENT };
+    struct driver d = driver_new("w7");
+    struct tdm_runtime *rt = bench_runtime(0);
+
+    d.sup = start_sup(rt, TDM_DYNAMIC, &template, 1);
+    driver_start(rt, &d);
+    driver_wait(rt, &d);
+}
+
+static void static_children(void)
+{
+    struct driver d = driver_new("w7.static");
+    struct tdm_runtime *rt = bench_runtime(0);
+    struct tdm_child_spec *specs = calloc(d.children, sizeof *specs);
+    struct child_arg *args = calloc(d.children, sizeof *args);
+    char(*ids)[24] = calloc(d.children, sizeof *ids);
+    tdm_pid pid = driver_start(rt, &d);
+
+    BENCH_CHECK(specs != NULL && args != NULL && ids != NULL);
+    for (uint64_t i = 0; i < d.children; i++) {
+        snprintf(ids[i], sizeof ids[i], "%llu", (unsigned long long)i);
+        args[i] = (struct child_arg){ .number = i, .driver = pid };
+        specs[i] = (struct tdm_child_spec){
+            .id = ids[i],
+            .start = { .behaviour = &child, .arg = &args[i], .arg_bytes = sizeof args[i] },
+            .restart = TDM_PERMANENT
+        };
+    }
+    start_sup(rt, TDM_ONE_FOR_ONE, specs, d.children);
+    driver_wait(rt, &d);
+    free(specs);
+    free(args);
+    free(ids);
+}
+
+void bench_w7(void)
+{
+    dynamic_children();
+    static_children();
 }
