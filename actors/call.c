@@ -400,8 +400,8 @@ static int terminate(tdm_self *self, void *state, const struct tdm_reason *reaso
 
     if (call->start == NULL)
         return TDM_OK;
-    if (reason->kind == TDM_EXIT_ERROR)
-        return TDM_OK; /* there will be another incarnation, or on_give_up */
+    if (reason->kind != TDM_EXIT_NORMAL && reason->kind != TDM_EXIT_SHUTDOWN)
+        return TDM_OK; /* abnormal: there will be another incarnation, or on_give_up */
     if (call->begun && !call->ended && !call->left)
         call_give_up(call); /* the app ended the actor by itself: the caller must not stay in silence */
     if (call->begun && call->ops->end != NULL)

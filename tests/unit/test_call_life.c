@@ -78,6 +78,39 @@ Test(restart, the_next_incarnation_gets_the_start_event_and_the_note, .timeout =
     run_desk(crashes_once, restart_story);
 }
 
+/* Ended by a link or by itself, not by an error: for the supervisor that is abnormal all the same. */
+static void ends_as_killed_once(tdm_call *call)
+{
+    struct tdm_reason reason = { .kind = TDM_EXIT_KILLED };
+    tdm_event *event;
+
+    note_down("life %u", tdm_call_restarts(call));
+    if (tdm_call_restarts(call) == 0)
+        tdm_exit(tdm_call_self(call), &reason);
+    while (tdm_next_event(call, TDM_FOREVER, &event) == TDM_OK)
+        note_down("%s", event_text(event));
+    note_down("over");
+}
+
+static void ends_as_killed_story(struct fake *f)
+{
+    begin(f);
+    fake_pass(f, 50);
+    fake_check(f, fake_event(f, FAKE_APP, "channel", "c1", "{\"n\":\"1\"}") == TDM_OK,
+               "it has its key still");
+    fake_pass(f, 10);
+    fake_diary_is(f, "life 0;life 1;1;");
+    fake_end(f, FAKE_APP, "c1");
+    fake_pass(f, 10);
+    fake_check(f, tdm_source_calls(f->src) == 0);
+    fake_check(f, noted(f, "over;"), "and hears its end");
+}
+
+Test(restart, an_actor_that_ends_as_killed_is_restarted_and_its_call_not_hung_up, .timeout = 60)
+{
+    run_desk(ends_as_killed_once, ends_as_killed_story);
+}
+
 static void reads_events(tdm_call *call)
 {
     tdm_event *event;
