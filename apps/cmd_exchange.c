@@ -50,6 +50,7 @@ struct option_row {
 
 #define AT(field)    offsetof(struct options, cfg.field)
 #define FAULT(field) offsetof(struct options, cfg.faults.field)
+#define CHAOS(field) offsetof(struct options, cfg.chaos.field)
 #define GROUP(text)               \
     {                             \
         NULL, NULL, FLAG, 0, text \
@@ -107,6 +108,14 @@ static const struct option_row rows[] = {
     { "boot-ms", "MS", NUMBER, FAULT(boot_ms), "503 for so long after the start" },
     { "freeze-after-ms", "MS", NUMBER, FAULT(freeze_after_ms), "from then on answer and send nothing" },
     { "endless-playbacks", NULL, FLAG, FAULT(endless_playbacks), "prompts start and never finish" },
+    GROUP("chaos (judges the client by its trail: docs/OPERATIONS.md)"),
+    { "beat-ms", "MS", NUMBER, CHAOS(beat_ms), "every call gets an event this often; this begins the chaos" },
+    { "faults-per-s", "N", NUMBER, CHAOS(faults_per_s), "press keys that tell an app to crash" },
+    { "fault-keys", "KEYS", WORD, CHAOS(fault_keys), "these keys, in turn (default 1)" },
+    { "cut-every-ms", "MS", NUMBER, CHAOS(cut_every_ms),
+      "cut the event connections: reset and silence in turn" },
+    { "silence-ms", "MS", NUMBER, CHAOS(silence_ms), "how long a silence lasts (default 4000)" },
+    { "late-ms", "MS", NUMBER, CHAOS(late_ms), "what takes longer is lost (default 15000)" },
     GROUP("output"),
     { "steps", NULL, FLAG, AT(steps), "print every event and request of every call" },
     { "quiet", NULL, FLAG, offsetof(struct options, quiet), "nothing but the result" },
@@ -370,7 +379,7 @@ static void run(struct exchange *ex, const struct options *o, const sigset_t *se
 
 static int conclude(struct listener *l)
 {
-    char line[1024];
+    char line[2048];
 
     if (!atomic_load_explicit(&l->told, memory_order_acquire)) {
         fputs("tandem exchange: ended before the result was known\n", stderr);

@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,13 @@
 #include "metrics_page.h"
 #include "router.h"
 
-extern const struct tdm_app tdm_app_hello, tdm_app_reception, tdm_app_crashy;
+extern const struct tdm_app tdm_app_hello, tdm_app_reception, tdm_app_crashy, tdm_app_chaotic,
+    tdm_app_chaotic_table;
 
-static const struct tdm_app *const apps[] = { &tdm_app_router, &tdm_app_hello, &tdm_app_reception,
-                                              &tdm_app_crashy };
+static const struct tdm_app *const apps[] = { &tdm_app_router, &tdm_app_hello,   &tdm_app_reception,
+                                              &tdm_app_crashy, &tdm_app_chaotic, &tdm_app_chaotic_table };
+
+enum { LARGE_BLOCK = 256 * 1024 };
 
 struct program {
     struct tdm_runtime *rt;
@@ -40,6 +44,13 @@ bool program_known_apps(const char *name)
         if (strcmp(apps[i]->name, name) == 0)
             return true;
     return false;
+}
+
+/* Large blocks come from the system and go back to it one by one, also after an app took very many. By default
+ * glibc stops doing so when it sees one freed, and then keeps what an allocation run wild has touched. */
+static void keep_memory_small(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 }
 
 /* ---- apps and router ------------------------------------------------------------------------- */
@@ -125,7 +136,8 @@ static int start_source(struct program *p, const struct program_source *s)
                                .connections = (uint32_t)s->connections,
                                .request_timeout_ms = (uint32_t)s->request_timeout_ms,
                                .ping_ms = (uint32_t)s->ping_ms,
-                               .receipts = s->receipts };
+                               .receipts = s->receipts,
+                               .trail = s->trail };
     int err = tdm_ari_start(p->rt, &cfg, &p->sources[p->n_sources]);
     if (err == TDM_OK)
         p->n_sources++;
@@ -141,6 +153,7 @@ int program_start(struct program **ret, struct tdm_runtime *rt, const struct pro
 
     if (p == NULL)
         return err;
+    keep_memory_small();
     p->rt = rt;
     p->sources = calloc(cfg->n_sources + 1, sizeof *p->sources);
     if (p->sources == NULL)

@@ -136,6 +136,7 @@ static const struct tdm_config_field source_fields[] = {
       .max = 100,
       .required = true },
     { .key = "receipts", .type = TDM_CONFIG_BOOL, .offset = SRC(receipts), .fallback = "false" },
+    { .key = "trail", .type = TDM_CONFIG_BOOL, .offset = SRC(trail), .fallback = "false" },
     { .key = "connections",
       .type = TDM_CONFIG_INT,
       .offset = SRC(connections),

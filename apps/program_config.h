@@ -13,7 +13,7 @@ struct program_source {
     char *url, *user, *password, *ca_file;
     char **apps;
     size_t n_apps;
-    bool receipts;
+    bool receipts, trail;
     int64_t connections, request_timeout_ms, ping_ms;
 };
 

@@ -3,6 +3,7 @@
  *     ari:NAME          root supervisor, one for one
  *       conn            the event socket (conn.c); stopped last, so that running calls hear their end
  *       calls           dynamic supervisor of the channels (dispatch.c)
+ *       trail           only with cfg.trail (trail.c)
  *
  * A struct ari is found by the pid of its root. It is freed by tdm_ari_stop(), when nothing of it runs:
  * the connection actor ends an orderly stop only after its socket's last message (conn.c), so no tap
@@ -14,6 +15,7 @@
 #include "tandem/log.h"
 #include "tandem/runtime.h"
 #include "tandem/supervisor.h"
+#include "trail.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -188,6 +190,7 @@ static void ari_free(struct ari *a)
     tdm_http_pool_free(a->pool);
     tdm_source_free(a->source);
     receipts_free(a->receipts);
+    trail_free(a->trail);
     conn_forget(a);
     if (a->texts != NULL)
         a->env->free(a->env, a->texts, a->texts_bytes);
@@ -232,6 +235,8 @@ static int ari_new(struct tdm_runtime *rt, const struct tdm_ari_cfg *cfg, struct
         err = make_pool(a);
     if (err == TDM_OK && cfg->receipts)
         err = receipts_new(env, &a->receipts);
+    if (err == TDM_OK && cfg->trail)
+        err = trail_new(env, a->run, &a->trail);
     if (err != TDM_OK) {
         ari_free(a);
         return err;
@@ -291,6 +296,9 @@ static int start_tree(struct ari *a, tdm_pid *ret)
           .restart = TDM_PERMANENT,
           .shutdown_ms = CONN_SHUTDOWN_MS },
         { .id = "calls" },
+        { .id = "trail",
+          .start = { .behaviour = &trail_behaviour, .arg = &a, .arg_bytes = sizeof a },
+          .restart = TDM_PERMANENT },
     };
     int err = tdm_source_child_spec(a->source, &children[1]);
 
@@ -303,7 +311,7 @@ static int start_tree(struct ari *a, tdm_pid *ret)
                                                 .intensity = 10,
                                                 .period_ms = 60000,
                                                 .children = children,
-                                                .n_children = 2 },
+                                                .n_children = a->trail != NULL ? 3 : 2 },
                          ret);
 }
 

@@ -13,6 +13,7 @@
 struct receipts;
 struct resync;
 struct session;
+struct trail;
 
 struct ari {
     /* fixed when made */
@@ -22,6 +23,7 @@ struct ari {
     struct tdm_source *source;
     struct tdm_http_pool *pool;
     struct receipts *receipts; /* NULL unless cfg.receipts */
+    struct trail *trail;       /* NULL unless cfg.trail */
     const char *target;        /* of the event WebSocket */
     uint64_t run;              /* random, part of every id we choose: another run never gives it again */
     char *texts;

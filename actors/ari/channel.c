@@ -16,6 +16,7 @@
 #include "ops.h"
 #include "receipts.h"
 #include "tandem/ws.h"
+#include "trail.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -518,6 +519,8 @@ static void channel_event(tdm_call *call, void *mine, tdm_event *ev)
     if (c->a->receipts != NULL)
         receipts_event(c->a->receipts, tdm_event_application(tdm_call_start_event(call)), tdm_call_id(call),
                        ev);
+    if (c->a->trail != NULL)
+        trail_took(c->a->trail, call, ev);
     if (!tdm_call_answered(call) && (state = tdm_event_str(ev, "channel.state")) != NULL &&
         strcmp(state, "Up") == 0 && is_about_us(call, ev))
         tdm_call_is_answered(call);
@@ -546,11 +549,21 @@ static int channel_begin(tdm_call *call, void *mine, tdm_event *start)
     if (c->a->receipts != NULL)
         receipts_begin(c->a->receipts, tdm_event_application(start), tdm_call_id(call), start,
                        tdm_call_restarts(call));
+    if (c->a->trail != NULL)
+        trail_begun(c->a->trail, call, start);
     /* A restarted actor has the old snapshot: whether it is answered by now, the server knows. */
     if (tdm_call_restarts(call) > 0 && !tdm_call_answered(call) &&
         (p = pending_new(c, ASK_CHANNEL, 0)) != NULL)
         (void)sent(p, ops_get_channel(c->a, c->self, tdm_call_id(call), &p->ref));
     return TDM_OK;
+}
+
+static void channel_end(tdm_call *call, void *mine)
+{
+    struct channel *c = mine;
+
+    if (c->a->trail != NULL)
+        trail_gone(c->a->trail, call);
 }
 
 /* No actor any more; the answer is logged by the connection actor if it is a refusal. */
@@ -578,6 +591,7 @@ const struct tdm_source_ops channel_ops = {
     .kind = "ari",
     .call_bytes = sizeof(struct channel),
     .begin = channel_begin,
+    .end = channel_end,
     .answer = channel_answer,
     .hangup = channel_hangup,
     .hand_back = channel_hand_back,

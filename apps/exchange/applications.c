@@ -269,6 +269,7 @@ int ex_model_ws_open(struct ex_model *m, uint64_t conn, const char *query, const
             return TDM_ENOMEM;
         }
     }
+    ex_chaos_connections(m);
     if (ex_app_find(m, m->cfg.app) != NULL && ex_app_find(m, m->cfg.app)->conn != NULL)
         ex_callers_start(m);
     return TDM_OK;
@@ -295,6 +296,7 @@ void ex_model_ws_closed(struct ex_model *m, uint64_t conn)
     }
     ex_faults_forget(m, conn);
     conn_free(m, c);
+    ex_chaos_connections(m);
 }
 
 void ex_apps_free(struct ex_model *m)

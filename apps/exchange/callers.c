@@ -130,11 +130,16 @@ int ex_model_place_call(struct ex_model *m, const struct ex_call *call, char *id
 
 /* ---- many calls ------------------------------------------------------------------------------ */
 
+void ex_callers_settled(struct ex_model *m)
+{
+    ex_accounts_close(m);
+    m->settled = true;
+}
+
 static void settled(struct ex_model *m, void *unused)
 {
     (void)unused;
-    ex_accounts_close(m);
-    m->settled = true;
+    ex_callers_settled(m);
 }
 
 static void place_due(struct ex_model *m, void *unused)
@@ -142,6 +147,10 @@ static void place_due(struct ex_model *m, void *unused)
     static const struct ex_call anyone = { .exten = NULL };
 
     (void)unused;
+    if (!ex_chaos_may_place(m)) {
+        ex_later(m, &m->call_timer, EX_MS(100), place_due, NULL);
+        return;
+    }
     for (uint32_t n = 0; m->counters.placed < m->cfg.calls && m->counters.live < m->cfg.at_once; n++) {
         if (n == PLACED_AT_ONCE) { /* others want their turn */
             ex_later(m, &m->call_timer, 0, place_due, NULL);
@@ -167,6 +176,7 @@ void ex_callers_start(struct ex_model *m)
         return;
     m->begun = true;
     m->begun_ns = m->now_ns;
+    ex_chaos_start(m);
     ex_later(m, &m->call_timer, 0, place_due, NULL);
 }
 
@@ -183,6 +193,8 @@ void ex_callers_check(struct ex_model *m)
         return;
     /* All over. With every account told there is nothing to wait for. */
     m->calls_over = true;
+    if (m->chaos.audit != NULL)
+        return; /* the judge says when */
     if (m->settle_timer.place == 0 || m->accounts.count == 0)
         ex_later(m, &m->settle_timer, m->accounts.count == 0 ? 0 : EX_MS(m->cfg.settle_ms), settled, NULL);
 }
@@ -377,6 +389,7 @@ void ex_model_finish(struct ex_model *m)
     struct ex_channel *next;
 
     m->begun = true;
+    ex_chaos_finish(m);
     m->cfg.calls = m->counters.placed;
     m->settled = m->counters.placed == 0;
     for (struct ex_channel *ch = m->first_channel; ch != NULL; ch = next) {

@@ -7,6 +7,8 @@
 #include <tandem/env.h>
 #include <tandem/msg.h>
 
+#include "audit.h"
+
 /* Which of the two comes first where the real server does not promise it: the answer to a request, or
  * the first event that the request causes. */
 enum exchange_order { EXCHANGE_ANSWER_FIRST, EXCHANGE_EVENT_FIRST, EXCHANGE_EITHER };
@@ -36,6 +38,17 @@ struct exchange_faults {
     uint32_t boot_ms;         /* 503 for so long after the start */
     uint32_t freeze_after_ms; /* from then on nothing is answered and nothing is sent */
     bool endless_playbacks;   /* prompts start and never finish */
+};
+
+/* Chaos: every call hears a steady stream of events, some tell its app to crash, the connections are cut, and
+ * the client's trail (audit.h) shows whether it keeps its promises meanwhile. */
+struct exchange_chaos {
+    uint32_t beat_ms;       /* each call gets an event this often, a ChannelVarset; 0: no chaos at all */
+    uint32_t faults_per_s;  /* keys pressed that tell an app to crash, over all calls */
+    const char *fault_keys; /* in turn; default "1": a key that stands twice comes twice as often */
+    uint32_t cut_every_ms;  /* reset and silence in turn; 0: never */
+    uint32_t silence_ms;    /* nothing is read, answered or sent for so long; default 4000 */
+    uint32_t late_ms;       /* what takes longer is lost; default 15000 */
 };
 
 struct exchange_cfg {
@@ -78,6 +91,7 @@ struct exchange_cfg {
     uint32_t digit_gap_ms; /* between digits of one `press`; default 0, in real time 200 */
 
     struct exchange_faults faults;
+    struct exchange_chaos chaos;
     bool steps;        /* tell every request and event of every call (see exchange.h) */
     tdm_pid report_to; /* gets EXCHANGE_STEP and EXCHANGE_DONE; {0}: nobody */
 };
@@ -92,6 +106,9 @@ struct exchange_counters {
     uint64_t receipts, actors_started, actors_ended, restarted;
     uint64_t delivered, lost, out_of_order;
     uint64_t duplicated, disordered, dropped_connections, broken_frames, held_in_freeze; /* injected */
+    bool audited; /* there was chaos: */
+    uint64_t beats, faults, resets, silences;
+    struct audit_counters audit;
 };
 
 #endif

@@ -81,6 +81,7 @@ void ex_channel_free(struct ex_model *m, struct ex_channel *ch)
                        &ch->dial_args,
                        &ch->dialstring };
 
+    ex_chaos_forget(m, ch);
     ex_lane_free(m, &ch->lane);
     ex_caller_gone(m, ch);
     ex_dial_cancel(m, ch);
@@ -271,6 +272,7 @@ bool ex_channel_enter(struct ex_model *m, struct ex_channel *ch, const char *app
         ex_channel_varset(m, ch, "STASISSTATUS", "");
     ch->app = app;
     app->channels++;
+    ex_chaos_call(m, ch);
     struct ex_text *t = ex_event(m, "StasisStart");
     ex_json_args(t, args);
     ex_json_channel(t, "channel", ch);
@@ -285,6 +287,7 @@ void ex_channel_leave(struct ex_model *m, struct ex_channel *ch)
     if (app == NULL)
         return;
     ex_channel_event(m, ch, "StasisEnd");
+    ex_chaos_over(m, ch);
     ch->app = NULL;
     app->channels--;
     ex_app_check(m, app);

@@ -54,6 +54,7 @@ static uint64_t event_number(struct ex_model *m, struct ex_app *app, struct ex_c
         m->counters.events_sent++;
         if (ch->account != NULL)
             ch->account->sent++;
+        ex_chaos_sent(m, ch, seq);
     }
     return seq;
 }
@@ -101,7 +102,7 @@ void ex_event_send_to(struct ex_model *m, struct ex_app *app, struct ex_channel 
     if (m->event.failed || !ex_app_lets(app, m->event_type))
         return;
     event_step(m, app, ch);
-    if (app->conn == NULL) {
+    if (app->conn == NULL || m->chaos.frozen) {
         m->counters.missed_while_away += ch != NULL && ch->inbound && ch->app == app;
         return;
     }

@@ -101,6 +101,19 @@ static void on_reset(void *ctx, uint64_t conn)
     tdm_ws_abort(ex->rt, (tdm_conn){ conn });
 }
 
+static void on_pause(void *ctx, uint64_t conn, bool pause)
+{
+    struct exchange *ex = ctx;
+
+    tdm_ws_pause(ex->rt, (tdm_conn){ conn }, pause);
+}
+
+static void on_problem(void *ctx, const char *text)
+{
+    (void)ctx;
+    tdm_log_error("exchange.broken", "what=\"%s\"", text);
+}
+
 static void report(struct exchange *ex, uint32_t type, const void *data, size_t bytes)
 {
     struct tdm_msg *msg = ex->report_to.id == 0 ? NULL : tdm_msg_copy(ex->rt, type, data, bytes);
@@ -413,6 +426,8 @@ int exchange_start(struct tdm_runtime *rt, const struct exchange_cfg *cfg, struc
                           .send_raw = on_send_raw,
                           .respond = on_respond,
                           .reset = on_reset,
+                          .pause = on_pause,
+                          .problem = on_problem,
                           .step = on_step };
     err = ex_model_new(&ex->model, &full, &out, why, why_bytes);
     if (err == TDM_OK)

@@ -12,8 +12,8 @@
 
 bool ex_faults_frozen(const struct ex_model *m)
 {
-    return m->cfg.faults.freeze_after_ms > 0 &&
-           m->now_ns >= m->start_ns + EX_MS(m->cfg.faults.freeze_after_ms);
+    return m->chaos.frozen || (m->cfg.faults.freeze_after_ms > 0 &&
+                               m->now_ns >= m->start_ns + EX_MS(m->cfg.faults.freeze_after_ms));
 }
 
 static bool every(uint64_t count, uint32_t nth)
@@ -72,6 +72,11 @@ static void reset_all(struct ex_model *m, void *unused)
     (void)unused;
     reset_due(m, true);
     ex_later(m, &m->faults.drop_timer, EX_MS(m->cfg.faults.drop_every_ms), reset_all, NULL);
+}
+
+void ex_faults_reset(struct ex_model *m)
+{
+    reset_due(m, true);
 }
 
 void ex_faults_start(struct ex_model *m)

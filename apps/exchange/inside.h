@@ -8,13 +8,14 @@
  *   requests.c      the table of operations                   params.c        their parameters
  *   ops_*.c         the operations                            rest_ws.c       requests over the event
  * connection faults.c        misbehaviour on the way out               receipts.c      what the client says
- * it delivered
+ * it delivered       chaos.c         events, crashes and cuts without end; audit.c judges
  *
  * Ids are strings everywhere; a pointer to an object is kept only where its end is seen. An object is
  * freed in one place each: ex_channel_end(), ex_playback_over(), ex_bridge_free(), ex_app_check(). */
 #ifndef APPS_EXCHANGE_INSIDE_H
 #define APPS_EXCHANGE_INSIDE_H
 #include "agenda.h"
+#include "chaos.h"
 #include "json_in.h"
 #include "json_out.h"
 #include "model.h"
@@ -156,6 +157,7 @@ struct ex_channel {
     bool inbound;               /* placed by the exchange: counted */
     struct ex_account *account; /* of an inbound one; may be NULL */
     bool ending;
+    uint64_t fault_ns; /* chaos: last told to crash */
     struct ex_caller caller;
     /* outgoing ones */
     struct ex_timer dial_timer, dial_limit;
@@ -270,6 +272,7 @@ struct ex_model {
     bool holding;          /* events wait until the request is answered */
     struct ex_frames kept; /* those events */
     struct ex_faults faults;
+    struct ex_chaos chaos;
     struct exchange_counters counters;
 };
 
@@ -327,6 +330,7 @@ void ex_step(struct ex_model *m, const char *channel, enum ex_step_kind kind, co
 void ex_faults_start(struct ex_model *m);
 void ex_faults_send(struct ex_model *m, uint64_t conn, uint64_t about, const char *text, size_t bytes);
 bool ex_faults_frozen(const struct ex_model *m);
+void ex_faults_reset(struct ex_model *m); /* all event connections */
 int ex_faults_status(struct ex_model *m); /* 0, or the status every n-th request gets */
 bool ex_faults_in_use(struct ex_model *m);
 void ex_faults_forget(struct ex_model *m, uint64_t conn); /* the connection is gone */
@@ -391,8 +395,9 @@ void ex_bridge_free(struct ex_model *m, struct ex_bridge *br);
 
 void ex_dial_cancel(struct ex_model *m, struct ex_channel *ch);
 
-void ex_callers_start(struct ex_model *m); /* the app is there */
-void ex_callers_check(struct ex_model *m); /* a call has ended: place the next, or finish */
+void ex_callers_start(struct ex_model *m);   /* the app is there */
+void ex_callers_check(struct ex_model *m);   /* a call has ended: place the next, or finish */
+void ex_callers_settled(struct ex_model *m); /* nothing is waited for any more */
 void ex_caller_begin(struct ex_model *m, struct ex_channel *ch);
 void ex_caller_poke(struct ex_model *m, struct ex_channel *ch); /* something happened that it may wait for */
 void ex_caller_gone(struct ex_model *m, struct ex_channel *ch);

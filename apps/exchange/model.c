@@ -204,8 +204,9 @@ static void cfg_defaults(struct exchange_cfg *cfg)
     const struct {
         const char **field, *value;
     } words[] = {
-        { &cfg->address, "127.0.0.1" }, { &cfg->user, "tandem" }, { &cfg->password, "tandem" },
-        { &cfg->app, "tandem" },        { &cfg->args, "" },       { &cfg->context, "apps" },
+        { &cfg->address, "127.0.0.1" },  { &cfg->user, "tandem" }, { &cfg->password, "tandem" },
+        { &cfg->app, "tandem" },         { &cfg->args, "" },       { &cfg->context, "apps" },
+        { &cfg->chaos.fault_keys, "1" },
     };
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -221,7 +222,8 @@ static void cfg_defaults(struct exchange_cfg *cfg)
 static const char **cfg_word(struct exchange_cfg *cfg, size_t i)
 {
     const char **words[] = { &cfg->address,         &cfg->user, &cfg->password, &cfg->reader,
-                             &cfg->reader_password, &cfg->app,  &cfg->args,     &cfg->context };
+                             &cfg->reader_password, &cfg->app,  &cfg->args,     &cfg->context,
+                             &cfg->chaos.fault_keys };
 
     return i < sizeof words / sizeof *words ? words[i] : NULL;
 }
@@ -305,6 +307,8 @@ int ex_model_new(struct ex_model **ret, const struct exchange_cfg *cfg, const st
     err = cfg_own(m, &full);
     if (err == TDM_OK)
         err = plans_own(m, cfg->plans, cfg->n_plans, why, why_bytes);
+    if (err == TDM_OK)
+        err = ex_chaos_new(m);
     if (err < 0) {
         ex_model_free(m);
         return err;
@@ -331,6 +335,7 @@ void ex_model_free(struct ex_model *m)
     while (m->first_bridge != NULL)
         ex_bridge_free(m, m->first_bridge);
     ex_apps_free(m);
+    ex_chaos_free(m);
     ex_accounts_free(m);
     ex_faults_free(m);
     ex_vars_free(m, &m->globals);

@@ -30,6 +30,10 @@ struct ex_out {
                     const char *body, size_t bytes);
     /* Reset an event connection. The model has already forgotten it. */
     void (*reset)(void *ctx, uint64_t conn);
+    /* Stop or go on reading from an event connection. May be NULL. */
+    void (*pause)(void *ctx, uint64_t conn, bool pause);
+    /* Chaos: a promise that was broken, in words. May be NULL. */
+    void (*problem)(void *ctx, const char *text);
     /* One line of a call's ladder (only with cfg.steps). */
     void (*step)(void *ctx, const char *channel, enum ex_step_kind kind, const char *text);
 };

@@ -99,6 +99,8 @@ void ex_op_hangup(struct ex_req *q)
         return ex_error(q, 400,
                         reason != NULL ? "Invalid reason for hangup reason provided"
                                        : "Invalid hangup reason code provided");
+    if (ch->inbound && q->m->chaos.audit != NULL)
+        audit_hung_up(q->m->chaos.audit, ch->id);
     ex_no_content(q);
     ex_channel_end(q->m, ch, (struct ex_cause){ .cause = cause, .soft = true });
 }

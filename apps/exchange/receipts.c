@@ -13,7 +13,7 @@
 
 struct ex_account *ex_account_open(struct ex_model *m, const char *channel)
 {
-    if (m->accounts.count >= ACCOUNTS_MAX)
+    if (m->chaos.audit != NULL || m->accounts.count >= ACCOUNTS_MAX)
         return NULL;
     struct ex_account *a = ex_alloc(m, sizeof *a + strlen(channel) + 1);
     if (a == NULL)

@@ -480,8 +480,12 @@ void ex_model_request(struct ex_model *m, const struct ex_request *req)
 {
     int rights;
 
+    if (m->chaos.frozen)
+        return;
     if (admit(m, req, &rights)) {
-        if (strcmp(req->path, "/ari/events") == 0 && strcmp(req->method, "GET") == 0)
+        if (strcmp(req->path, "/ari/exchange/trail") == 0 && m->chaos.audit != NULL)
+            ex_chaos_trail(m, req);
+        else if (strcmp(req->path, "/ari/events") == 0 && strcmp(req->method, "GET") == 0)
             refuse(m, req->conn, 426, "Upgrade: websocket\r\n", "Upgrade required");
         else
             ex_request_run(m, (struct ex_reply){ EX_HTTP, req->conn }, rights > 0, req->method, req->path + 5,

@@ -47,6 +47,7 @@ struct tdm_ari_cfg {
     enum tdm_ari_unknown on_unknown;
     bool receipts; /* tell a simulated exchange what reached each call's actor; a real Asterisk
                     * answers such frames with an error that is ignored */
+    bool trail;    /* tell it which actor took which event, too; a real Asterisk answers 404 */
 };
 
 /* Start the source; its subtree is a root supervisor, in *ret. Returns before the connection is made.
