@@ -1,7 +1,10 @@
 /* app_registry.c - the apps this process knows.
  *
  * Idea:      a list that only grows at its head. A reader walks it without a lock, and what it finds stays
- *            valid for ever; a second app of one name hides the first, which running calls keep.
+ *            valid for ever; a second app of one name is its next version and hides the first, which running calls keep
+ *            until they end or crash.
+ * A version keeps to the form of the one before it where calls could not change over: calls of a table app have no stack
+ *            to run a function on.
  * Memory:    a few entries per process, never freed: a call may be moved to any app at any time.
  * Touched by anyone; written under one lock, at boot and at a reload. */
 #include "app_registry.h"
@@ -69,6 +72,37 @@ static bool well_formed(const struct tdm_app *app, const char *const *options)
            app->mailbox_limit <= TDM_MAILBOX_MAX && count_options(options) % 2 == 0;
 }
 
+const struct app_entry *app_registry_find(const char *name, size_t bytes)
+{
+    for (const struct app_entry *e = first(); e != NULL; e = e->next) {
+        if (strlen(e->name) == bytes && memcmp(e->name, name, bytes) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+static int publish(struct app_entry *entry)
+{
+    int err = TDM_OK;
+
+    pthread_mutex_lock(&writers);
+    const struct app_entry *before = app_registry_find(entry->name, strlen(entry->name));
+    if (before != NULL && before->app.run == NULL && entry->app.run != NULL) {
+        err = TDM_ENOTSUP;
+    } else {
+        entry->next = first();
+        atomic_store_explicit(&newest, entry, memory_order_release);
+    }
+    pthread_mutex_unlock(&writers);
+    return err;
+}
+
+static void entry_free(struct app_entry *entry)
+{
+    free_options((char **)(uintptr_t)entry->options);
+    free(entry);
+}
+
 int tdm_app_add(const struct tdm_app *app, const char *const *options)
 {
     struct app_entry *entry;
@@ -89,24 +123,11 @@ int tdm_app_add(const struct tdm_app *app, const char *const *options)
     if (entry->app.period_ms == 0)
         entry->app.period_ms = 10000;
     err = copy_options(options, &entry->options);
-    if (err != TDM_OK) {
-        free(entry);
-        return err;
-    }
-    pthread_mutex_lock(&writers);
-    entry->next = first();
-    atomic_store_explicit(&newest, entry, memory_order_release);
-    pthread_mutex_unlock(&writers);
-    return TDM_OK;
-}
-
-const struct app_entry *app_registry_find(const char *name, size_t bytes)
-{
-    for (const struct app_entry *e = first(); e != NULL; e = e->next) {
-        if (strlen(e->name) == bytes && memcmp(e->name, name, bytes) == 0)
-            return e;
-    }
-    return NULL;
+    if (err == TDM_OK)
+        err = publish(entry);
+    if (err != TDM_OK)
+        entry_free(entry);
+    return err;
 }
 
 void app_registry_each(void (*fn)(void *ctx, const struct app_entry *entry), void *ctx)

@@ -74,6 +74,7 @@ static int switch_app(tdm_call *call)
         op->unwanted = true;
     call->app = call->next_app;
     call->next_app = NULL;
+    call->moved = true;
     call_split_args(call, call->moved_args);
     return prepare_app(call);
 }
@@ -207,6 +208,8 @@ static int copy_start(tdm_call *call, const struct tdm_start *start)
         return TDM_ENOMEM;
     memcpy(copy, from, bytes);
     copy->json_bytes = 0;
+    if (start->restarts > 0) /* what crashed may have been replaced; entries and names stay */
+        copy->app = app_registry_find(copy->app->name, strlen(copy->app->name));
     call->start = copy;
     call->source = copy->source;
     call->ops = dispatch_ops(copy->source);
@@ -252,6 +255,7 @@ static int init(tdm_self *self, tdm_call *call, const struct tdm_start *start, b
 
 static int init_fiber(tdm_self *self, void *state, const struct tdm_start *start)
 {
+    tdm_stack(self, app_registry_stack_bytes()); /* apps may have come since the source was started */
     return init(self, state, start, true);
 }
 
@@ -274,7 +278,7 @@ static int begin(tdm_call *call)
     if (err != TDM_OK)
         return err < 0 ? err : TDM_STOP;
     call->begun = true;
-    if (call->app != call->start->app)
+    if (call->moved)
         call_split_args(call, call->moved_args);
     return TDM_OK;
 }

@@ -20,7 +20,7 @@
 /* The start argument of every incarnation; the strings and the JSON text follow, each ended by NUL. */
 struct call_start {
     struct tdm_source *source;
-    const struct app_entry *app; /* that the call was started with */
+    const struct app_entry *app; /* that the call was started with; after a restart, its newest version */
     uint64_t claim;              /* what the key holds until the place is known */
     bool adopted;
     uint32_t switch_app_bytes, id_bytes, json_bytes;
@@ -114,6 +114,7 @@ struct tdm_call {
     bool consumed; /* an operation used the event in hand */
     bool app_done; /* a callback returned TDM_STOP */
     bool end_told; /* on_end has run */
+    bool moved;    /* `app` is not the one that the call was started with, or has other arguments */
     enum call_phase phase;
     int verdict;         /* of a behaviour app's callback: TDM_OK, TDM_STOP, an error */
     uint64_t refused_ns; /* when a verb was first answered TDM_EHANGUP; 0: never */

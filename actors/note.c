@@ -24,11 +24,6 @@ static size_t own_part(const void *note, size_t bytes, struct note_head *head)
     return start < bytes ? start : 0;
 }
 
-static bool moved(const tdm_call *call)
-{
-    return call->app != call->start->app;
-}
-
 static int save(tdm_call *call, const struct app_entry *app, const char *args, const void *note, size_t bytes)
 {
     struct note_head head = { .app_bytes = app != NULL ? (uint16_t)strlen(app->name) : 0,
@@ -58,7 +53,7 @@ int tdm_note(tdm_call *call, const void *note, size_t bytes)
 {
     if (note == NULL && bytes > 0)
         return TDM_EINVAL;
-    return moved(call) ? save(call, call->app, call->moved_args, note, bytes)
+    return call->moved ? save(call, call->app, call->moved_args, note, bytes)
                        : save(call, NULL, NULL, note, bytes);
 }
 
@@ -114,6 +109,7 @@ int note_restore(tdm_call *call, const struct tdm_start *start)
     if (app == NULL || (!call->fiber && app->app.run != NULL))
         return TDM_OK; /* not here any more: begin again with the first app */
     call->app = app;
+    call->moved = true;
     if (head.args_bytes == 0)
         return TDM_OK;
     call->moved_args = tdm_alloc(call->self, head.args_bytes + 1u);

@@ -220,6 +220,12 @@ static void entry(transfer_t t)
     __builtin_unreachable();
 }
 
+void tdm_stack(tdm_self *self, uint32_t bytes)
+{
+    if (self->start != NULL) /* init has not returned */
+        self->start->cfg.stack_bytes = bytes;
+}
+
 int fiber_start(struct tdm_self *a, uint32_t stack_bytes)
 {
     size_t bytes = stack_bytes == 0

@@ -24,6 +24,9 @@ int tdm_receive_if(tdm_self *self, bool (*want)(const struct tdm_msg *msg, void 
  * (TDM_ETIMEOUT, TDM_ENOPROC, TDM_EPEER when the target ended meanwhile). */
 int tdm_await(tdm_self *self, tdm_ref request, struct tdm_msg **reply);
 
+/* In init only: the stack that `run` gets, in place of the one that the spawn named. 0: the default. */
+void tdm_stack(tdm_self *self, uint32_t bytes);
+
 /* Sleep; mail waits meanwhile. TDM_OK or TDM_ESTOP. */
 int tdm_sleep(tdm_self *self, uint64_t ns);
 

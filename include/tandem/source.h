@@ -129,7 +129,12 @@ size_t tdm_source_calls(const struct tdm_source *src);
 
 /* ---- apps ------------------------------------------------------------------------------------ */
 
-/* Make an app known to the process. `options` of the configuration: name, value, ..., NULL; copied. */
+/* Make an app known to the process, or a new version of one: calls that start from now on run it, and so does a call that
+ * is started again after a crash; running calls finish on the version they have. Mailboxes and restart limits stay those
+ * of the version that was there when the source was started. `options` of the configuration: name, value, ..., NULL;
+ * copied. What `app` points to stays for the life of the process.
+ * Errors: TDM_EINVAL, TDM_ENOMEM; TDM_ENOTSUP a function in place of a table: its calls have no stack.
+ * Threads: any. */
 int tdm_app_add(const struct tdm_app *app, const char *const *options);
 const struct tdm_app *tdm_app_find(const char *name, size_t bytes);
 

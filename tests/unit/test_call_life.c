@@ -276,6 +276,114 @@ Test(move, an_app_of_another_process_is_the_switch_s_to_find, .timeout = 60)
     run_desk(moves_away, move_away_story);
 }
 
+/* ---- new versions ---------------------------------------------------------------------------- */
+
+/* Runs of each version, and what they are told by "n" of an event. */
+static void version_run(tdm_call *call, int version)
+{
+    tdm_event *event;
+
+    note_down("%s v%d %s life %u", tdm_call_id(call), version, tdm_call_arg(call, 0),
+              tdm_call_restarts(call));
+    while (tdm_next_event(call, TDM_FOREVER, &event) == TDM_OK) {
+        const char *n = event_text(event);
+        note_down("%s v%d %s", tdm_call_id(call), version, n);
+        if (strcmp(n, "crash") == 0)
+            crash(call);
+        if (strcmp(n, "again") == 0 && tdm_move(call, "phone", "b") == TDM_OK)
+            return;
+    }
+}
+
+static void version_1(tdm_call *call)
+{
+    version_run(call, 1);
+}
+static void version_2(tdm_call *call)
+{
+    char large[150 * 1024];
+
+    memset(large, tdm_call_restarts(call) > 0 ? 'r' : 'n',
+           sizeof large); /* on the first one's stack it would fault */
+    version_run(call, large[sizeof large / 2] == 'r' || large[0] == 'n' ? 2 : 0);
+}
+
+static int version_3(tdm_call *call, void *state)
+{
+    (void)state;
+    note_down("%s v3 table life %u", tdm_call_id(call), tdm_call_restarts(call));
+    return TDM_OK;
+}
+
+static const struct tdm_call_behaviour version_3_table = { .on_start = version_3 };
+static const struct tdm_app phone_1 = {
+    .abi = TDM_APP_ABI, .name = "phone", .run = version_1, .restarts = 5
+};
+static const struct tdm_app phone_2 = {
+    .abi = TDM_APP_ABI, .name = "phone", .run = version_2, .restarts = 5, .stack_bytes = 256 * 1024
+};
+static const struct tdm_app phone_3 = { .abi = TDM_APP_ABI, .name = "phone", .behaviour = &version_3_table };
+
+static void tell_phone(struct fake *f, const char *id, const char *n)
+{
+    char json[64];
+
+    snprintf(json, sizeof json, "{\"n\":\"%s\"}", n);
+    fake_check(f, fake_event(f, "phone", NULL, id, json) == TDM_OK);
+    fake_pass(f, 20);
+}
+
+static void version_story(struct fake *f)
+{
+    fake_add_app(&phone_1); /* over the one that the seed before has left */
+    fake_check(f, fake_start(f, "phone", "c1") == TDM_OK);
+    fake_check(f, fake_start(f, "phone", "c2") == TDM_OK);
+    fake_pass(f, 20);
+    fake_add_app(&phone_2);
+    forget_notes(f);
+    tell_phone(f, "c1", "1");
+    fake_check(f, fake_start(f, "phone", "c3") == TDM_OK);
+    fake_pass(f, 20);
+    fake_diary_is(f, "c1 v1 1;c3 v2 first life 0;");
+    forget_notes(f);
+    tell_phone(f, "c1", "crash");
+    tell_phone(f, "c1", "2");
+    tell_phone(f, "c2", "3");
+    fake_diary_is(f, "c1 v1 crash;c1 v2 first life 1;c1 v2 2;c2 v1 3;");
+    forget_notes(f);
+    tell_phone(f, "c2", "again"); /* a move is to the newest, and a restart goes on with its arguments */
+    tell_phone(f, "c2", "crash");
+    tell_phone(f, "c2", "4");
+    fake_diary_is(f, "c2 v1 again;c2 v2 b life 0;c2 v2 crash;c2 v2 b life 1;c2 v2 4;");
+    for (int i = 1; i <= 3; i++)
+        fake_end(f, "phone", i == 1 ? "c1" : i == 2 ? "c2" : "c3");
+    fake_pass(f, 100);
+}
+
+static void table_story(struct fake *f)
+{
+    fake_check(f, fake_start(f, "phone", "c1") == TDM_OK);
+    fake_pass(f, 20);
+    fake_add_app(&phone_3); /* a table in place of a function: its calls have a stack, and need none */
+    tell_phone(f, "c1", "crash");
+    fake_diary_is(f, "c1 v1 first life 0;c1 v1 crash;c1 v3 table life 1;");
+    fake_check(f, tdm_app_add(&phone_1, NULL) == TDM_ENOTSUP, "no way back");
+    fake_end(f, "phone", "c1");
+    fake_pass(f, 100);
+}
+
+Test(version, new_calls_and_restarted_ones_run_it_and_running_ones_finish_on_theirs, .timeout = 60)
+{
+    fake_add_app(&phone_1);
+    fake_run(version_story, SEEDS);
+}
+
+Test(version, a_function_may_become_a_table_and_not_the_other_way_round, .timeout = 60)
+{
+    fake_add_app(&phone_1);
+    fake_run(table_story, 1); /* what was added to a process stays */
+}
+
 /* ---- table apps ------------------------------------------------------------------------------ */
 
 struct board {
