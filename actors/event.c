@@ -18,6 +18,7 @@
 #include "tandem/runtime.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,22 @@ int event_for_actor(struct tdm_self *self, const struct event_head *head, const 
 tdm_event *tdm_msg_event(struct tdm_msg *msg)
 {
     return msg != NULL && carries_event(msg->type) ? tdm_msg_data(msg) : NULL;
+}
+
+/* The contents may be damaged: the type is copied only, not looked up. */
+static void excerpt(const struct tdm_msg *msg, char *buf, size_t bytes)
+{
+    const tdm_event *ev = tdm_msg_view(msg);
+
+    (void)snprintf(buf, bytes, "%s", ev->type != NULL ? ev->type : "");
+}
+
+void event_describe(void)
+{
+    (void)tdm_msg_describe(TDM_MSG_EVENT, "event", excerpt); /* it has a name already: this one */
+    (void)tdm_msg_describe(TDM_MSG_CALL_START, "call_start", excerpt);
+    (void)tdm_msg_describe(TDM_MSG_CALL_END, "call_end", excerpt);
+    (void)tdm_msg_describe(TDM_MSG_VERB, "verb", NULL);
 }
 
 uint32_t event_code(const tdm_event *ev)

@@ -29,6 +29,10 @@ int event_for_actor(struct tdm_self *self, const struct event_head *head, const 
                     tdm_event **ret);
 void event_for_actor_free(struct tdm_self *self, tdm_event *ev);
 
+/* Name the messages that carry events in crash reports, which show of an event its type and nothing else. As often as one
+ * likes. Threads: any. */
+void event_describe(void);
+
 /* As given in the head; 0 when it was not. */
 uint32_t event_code(const tdm_event *ev);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "event.h"
 #include "tandem/registry.h"
 #include "tandem/runtime.h"
 
@@ -22,6 +23,7 @@ int tdm_source_new(struct tdm_runtime *rt, const struct tdm_source_cfg *cfg, str
     struct tdm_source *src;
     int err;
 
+    event_describe();
     if (cfg->name == NULL || cfg->ops == NULL || strlen(cfg->name) > TDM_CALL_APP_MAX)
         return TDM_EINVAL;
     src = env->alloc(env, sizeof *src);

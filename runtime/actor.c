@@ -76,6 +76,14 @@ static int check_cfg(const struct tdm_spawn_cfg *cfg)
     return TDM_OK;
 }
 
+/* A supervisor's books grow with its children, who decide on that: it has no limit. */
+static uint64_t memory_limit_of(const struct tdm_spawn_cfg *cfg)
+{
+    if (cfg->behaviour == &tdm_supervisor)
+        return TDM_MEMORY_UNLIMITED;
+    return cfg->memory_limit == 0 ? TDM_MEMORY_DEFAULT : cfg->memory_limit;
+}
+
 /* What one incarnation has and the next gets anew. */
 static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
 {
@@ -97,6 +105,9 @@ static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cf
     a->names = NULL;
     a->memberships = NULL;
     a->exit = NULL;
+    a->born_ns = a->rt->env->now_ns(a->rt->env);
+    a->memory = 0;
+    a->memory_limit = memory_limit_of(cfg);
     a->timers = 0;
 }
 

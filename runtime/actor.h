@@ -79,7 +79,9 @@ struct tdm_self {
     char *tag;
     struct start_info *start; /* until init has run */
     struct module_use *use;   /* the module whose code it runs; NULL: none */
-    uint32_t timers;          /* first of its timers, 0 none (see timer.c) */
+    uint64_t born_ns;
+    uint64_t memory, memory_limit; /* tdm_alloc: what it has, with the headers; what it may have */
+    uint32_t timers;               /* first of its timers, 0 none (see timer.c) */
     uint32_t flags;
     uint32_t next_gen; /* the slot's, over all tenants; see slot.c */
 };
@@ -203,6 +205,12 @@ void link_refused(struct tdm_runtime *rt, struct tdm_msg *msg, const struct tdm_
 bool link_wants_down(struct tdm_self *a, struct tdm_msg *msg);
 /* Watch `to` under a ref made by the caller. */
 int link_monitor(struct tdm_self *a, tdm_pid to, tdm_ref ref);
+/* For a report: how many of each, and the first few. */
+struct link_facts {
+    uint32_t links, watches, watched;
+    tdm_pid linked_to[4], watched_by[4];
+};
+void link_describe(const struct tdm_self *a, struct link_facts *facts);
 
 /* ---- request.c ------------------------------------------------------------------------------- */
 bool request_reply(struct tdm_self *a, struct tdm_msg *msg); /* true: late, drop it */

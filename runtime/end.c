@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fault.h"
+#include "crash_report.h"
 #include "module.h"
 #include "runtime.h"
 #include "slot.h"
@@ -49,13 +49,17 @@ void actor_put_down(struct tdm_self *a, bool crashed)
 {
     struct thread *t = thread_here;
     struct tdm_msg *m = NULL;
+    bool taken = false;
 
     if (a->fiber != NULL) {
         m = fiber_put_down(a);
     } else if (t != NULL && t->self == a) { /* not so when a start is undone inside another's handler */
         m = a->flags & ACTOR_TAKEN ? NULL : t->in_hand; /* what was taken may be somebody else's by now */
+        taken = t->in_hand != NULL && m == NULL;
         t->in_hand = NULL;
     }
+    if (crashed)
+        crash_hand_note(a, m, taken);
     if (m == NULL)
         return;
     if (!crashed || !(a->flags & ACTOR_REDELIVER) || m->to_ == MSG_AGAIN || !outlives(a, m)) {
@@ -145,7 +149,7 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
         terminate(a, &kept);
     if (kept.kind == TDM_EXIT_ERROR) {
         tdm_count(&counter_crashed, 1);
-        fault_report_crash(a, &kept);
+        crash_report(a, &kept);
     }
     release_what_it_holds(a);
     if (a->exit != NULL)

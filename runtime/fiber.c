@@ -295,6 +295,11 @@ void fiber_left_stack(struct tdm_self *a)
 #endif
 }
 
+size_t fiber_stack_bytes(const struct tdm_self *a)
+{
+    return a->fiber->stack_bytes - GUARD_BYTES;
+}
+
 void fiber_release(struct tdm_self *a)
 {
     struct fiber *f = a->fiber;

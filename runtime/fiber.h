@@ -14,4 +14,7 @@ void stacks_free(struct stacks *s);
 void fiber_leave_stack(struct tdm_self *a);
 void fiber_left_stack(struct tdm_self *a);
 
+/* What its code may use of its stack. */
+size_t fiber_stack_bytes(const struct tdm_self *a);
+
 #endif

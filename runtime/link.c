@@ -364,3 +364,25 @@ void link_actor_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *
     }
     answer_unread(a, pid, reason);
 }
+
+/* ---- told in reports ------------------------------------------------------------------------- */
+
+static void count_one(uint32_t *n, tdm_pid *first, uint32_t room, tdm_pid other)
+{
+    if (*n < room)
+        first[*n] = other;
+    ++*n;
+}
+
+void link_describe(const struct tdm_self *a, struct link_facts *facts)
+{
+    *facts = (struct link_facts){ 0 };
+    for (const struct link *l = a->links; l != NULL; l = l->next) {
+        if (l->kind == LINKED)
+            count_one(&facts->links, facts->linked_to, 4, l->other);
+        else if (l->kind == WATCHED)
+            count_one(&facts->watched, facts->watched_by, 4, l->other);
+        else
+            facts->watches++;
+    }
+}

@@ -17,6 +17,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,9 +52,10 @@ static struct {
     /* set by tdm_log_configure, read by anyone; each is a value of its own, so relaxed is enough */
     alignas(64) _Atomic int level;
     _Atomic int format;
+    _Atomic int shown_fd; /* as fd, for who asks whether it is a terminal */
     _Atomic bool to_sink;
     alignas(64) char ring[RING_BYTES];
-} lg = { .level = TDM_LOG_INFO, .format = TDM_LOG_LOGFMT, .fd = 2 };
+} lg = { .level = TDM_LOG_INFO, .format = TDM_LOG_LOGFMT, .shown_fd = 2, .fd = 2 };
 
 static _Atomic(bool (*)(uint64_t *, const char **)) actor_context;
 static _Atomic(uint64_t (*)(void)) wall_clock;
@@ -313,12 +315,8 @@ void log_set_clock(uint64_t (*fn)(void))
     atomic_store_explicit(&wall_clock, fn, memory_order_release);
 }
 
-static void log_record(const struct log_record *r)
+void log_put(const char *line, size_t bytes)
 {
-    char line[LOG_LINE_MAX];
-    enum tdm_log_format format = (enum tdm_log_format)atomic_load_explicit(&lg.format, memory_order_relaxed);
-    size_t bytes = log_line_make(line, sizeof line, format, r);
-
     if (!ring_put(line, (uint32_t)bytes))
         atomic_fetch_add_explicit(&lg.dropped, 1, memory_order_relaxed);
     if (atomic_load_explicit(&lg.to_sink, memory_order_relaxed))
@@ -327,22 +325,45 @@ static void log_record(const struct log_record *r)
         writer_call();
 }
 
+void log_record_begin(struct log_record *r, enum tdm_log_level level, const char *event)
+{
+    bool (*context)(uint64_t *, const char **) = atomic_load_explicit(&actor_context, memory_order_acquire);
+
+    *r = (struct log_record){ .level = level, .event = event, .facts = "" };
+    r->has_actor = context != NULL && context(&r->pid, &r->tag);
+    r->wall_ns = wall_ns();
+}
+
+enum log_shape log_shape(enum tdm_log_format *format)
+{
+    int saved = errno;
+    const char *plain = getenv("NO_COLOR"); /* no-color.org */
+
+    *format = (enum tdm_log_format)atomic_load_explicit(&lg.format, memory_order_relaxed);
+    bool terminal = *format == TDM_LOG_LOGFMT && !atomic_load_explicit(&lg.to_sink, memory_order_relaxed) &&
+                    isatty(atomic_load_explicit(&lg.shown_fd, memory_order_relaxed));
+    errno = saved;
+    return !terminal                           ? LOG_SHAPE_LINE
+           : plain != NULL && plain[0] != '\0' ? LOG_SHAPE_BLOCK
+                                               : LOG_SHAPE_COLOUR;
+}
+
 void tdm_logv(enum tdm_log_level level, const char *event, const char *format, va_list args)
 {
-    char facts[LOG_FACTS_MAX];
-    struct log_record r = { .level = level, .event = event, .facts = facts };
-    bool (*context)(uint64_t *, const char **) = atomic_load_explicit(&actor_context, memory_order_acquire);
+    char facts[LOG_FACTS_MAX], line[LOG_LINE_MAX];
+    struct log_record r;
 
     if (level < tdm_log_level() || level >= TDM_LOG_OFF)
         return;
     int saved = errno; /* logging between a failure and the look at errno is common */
+    log_record_begin(&r, level, event);
     int n = vsnprintf(facts, sizeof facts, format, args);
+    r.facts = facts;
     r.cut = n >= (int)sizeof facts;
     r.facts_bytes = n < 0 ? 0 : r.cut ? sizeof facts - 1 : (size_t)n;
     r.facts_bytes = log_hide_secrets(facts, r.facts_bytes, r.cut);
-    r.has_actor = context != NULL && context(&r.pid, &r.tag);
-    r.wall_ns = wall_ns();
-    log_record(&r);
+    enum tdm_log_format shape = (enum tdm_log_format)atomic_load_explicit(&lg.format, memory_order_relaxed);
+    log_put(line, log_line_make(line, sizeof line, shape, &r));
     errno = saved;
 }
 
@@ -391,6 +412,7 @@ void tdm_log_configure(const struct tdm_log_cfg *cfg)
     tdm_log_flush();
     bool taken = draining_take(FLUSH_MS);
     lg.fd = cfg->fd == 0 ? 2 : cfg->fd;
+    atomic_store_explicit(&lg.shown_fd, lg.fd, memory_order_relaxed);
     lg.sink = cfg->sink;
     lg.sink_ctx = cfg->sink_ctx;
     atomic_store_explicit(&lg.to_sink, cfg->sink != NULL, memory_order_relaxed);

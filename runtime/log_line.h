@@ -1,6 +1,7 @@
 /* log_line.h - from the parts of a record to one line of text. */
 #ifndef RUNTIME_LOG_LINE_H
 #define RUNTIME_LOG_LINE_H
+#include "log_text.h"
 #include "tandem/log.h"
 
 #define LOG_FACTS_MAX 2048
@@ -21,8 +22,7 @@ struct log_record {
 /* Write the record and a newline; returns the length, at most `bytes` (which is LOG_LINE_MAX). */
 size_t log_line_make(char *out, size_t bytes, enum tdm_log_format format, const struct log_record *r);
 
-/* Replace secrets in `text`, in place; returns the new length. `cut`: the text goes on, so a beginning
- * of a secret at its end is hidden too. */
-size_t log_hide_secrets(char *text, size_t bytes, bool cut);
+/* What every record begins with: time, level, event, and whose it is. In JSON the object stays open. */
+void log_line_begin(struct text_out *o, enum tdm_log_format format, const struct log_record *r);
 
 #endif

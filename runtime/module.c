@@ -233,6 +233,16 @@ void module_begin(struct tdm_self *a)
     a->fibers = a->behaviour->run != NULL;
 }
 
+const char *module_running(const struct tdm_self *a, uint32_t *version)
+{
+    const struct module_use *use = a->use;
+
+    if (use == NULL || use->version == NULL)
+        return NULL;
+    *version = use->version->m.version;
+    return use->version->m.name;
+}
+
 void module_leave(struct tdm_self *a)
 {
     struct module_use *use = a->use;

@@ -19,6 +19,8 @@ extern const struct tdm_behaviour module_unresolved;
 void module_begin(struct tdm_self *a);
 /* Its state is gone and no callback will run: the version may be unloaded. */
 void module_leave(struct tdm_self *a);
+/* What it runs: the module's name and its version; NULL: no module. By whoever holds its turn. */
+const char *module_running(const struct tdm_self *a, uint32_t *version);
 /* At a message boundary, because it was asked to. */
 void module_move(struct tdm_self *a);
 

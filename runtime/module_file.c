@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "module.h"
+#include "fault_code.h"
 #include "runtime.h"
 #include "tandem/log.h"
 
@@ -84,8 +85,10 @@ static void file_close(void *arg)
 {
     struct file *f = arg;
 
-    if (f->handle != NULL)
+    if (f->handle != NULL) {
+        fault_code_app_gone(f->handle);
         dlclose(f->handle);
+    }
     close(f->folder);
     f->env->free(f->env, f, sizeof *f);
 }
@@ -109,6 +112,7 @@ static int file_open(struct tdm_env *env, const char *path, struct file **ret)
         file_close(f);
         return refuse(path, -ENOEXEC, why != NULL ? why : "it can not be loaded");
     }
+    fault_code_app_loaded(f->handle);
     *ret = f;
     return TDM_OK;
 }

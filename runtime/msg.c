@@ -49,6 +49,13 @@ void tdm_msg_free(struct tdm_runtime *rt, struct tdm_msg *msg)
 
 struct tdm_msg *tdm_msg_take(tdm_self *self, struct tdm_msg *msg)
 {
+    struct thread *t = thread_now();
+
+    if (t != NULL) {
+        t->taken.type = msg->type;
+        t->taken.bytes = msg->bytes;
+        t->taken.from = msg->from;
+    }
     self->flags |= ACTOR_TAKEN;
     if (self->fiber != NULL)
         fiber_taken(self, msg);

@@ -308,6 +308,8 @@ static void set_defaults(struct tdm_runtime *rt, const struct tdm_runtime_cfg *c
         rt->cfg.slice_messages = 128;
     if (rt->cfg.stuck_after_ms == 0)
         rt->cfg.stuck_after_ms = 10000;
+    if (rt->cfg.callback_memory_limit == 0)
+        rt->cfg.callback_memory_limit = (uint64_t)1 << 30;
 }
 
 int tdm_runtime_new(struct tdm_runtime **ret, const struct tdm_runtime_cfg *cfg)

@@ -17,10 +17,14 @@ struct worker;
 /* Touched by its thread only; `alive` is read by others. */
 struct thread {
     struct tdm_runtime *rt;
-    uint64_t rt_serial;            /* a freed runtime's threads are never mistaken for a new one's */
-    struct worker *worker;         /* NULL on a thread that is not a worker */
-    struct tdm_self *self;         /* the actor whose slice runs, or NULL */
-    struct tdm_msg *in_hand;       /* what its handler was given */
+    uint64_t rt_serial;      /* a freed runtime's threads are never mistaken for a new one's */
+    struct worker *worker;   /* NULL on a thread that is not a worker */
+    struct tdm_self *self;   /* the actor whose slice runs, or NULL */
+    struct tdm_msg *in_hand; /* what its handler was given */
+    struct {
+        uint32_t type, bytes;
+        tdm_pid from;
+    } taken;                       /* and took: for a crash report */
     _Atomic bool in_callback;      /* app code runs */
     _Atomic uint64_t callback_seq; /* counts callbacks: the watchdog sees one that does not end */
     struct pool_cache cache;

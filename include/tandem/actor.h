@@ -234,8 +234,9 @@ void tdm_demonitor(tdm_self *self, tdm_ref monitor);
 
 /* ---- memory that ends with the actor --------------------------------------------------------- */
 
-/* Memory that belongs to this incarnation and is gone when it is, crash or not. Zeroed. NULL:
- * none left. tdm_free gives one piece back early. */
+/* Memory that belongs to this incarnation and is gone when it is, crash or not. Zeroed. NULL: the system has none left.
+ * One that takes it past memory_limit ends the actor there and then, as a failed tdm_assert() does: with error:ENOMEM
+ * and words. Each piece counts with 32 bytes of its own. tdm_free gives one piece back early. */
 void *tdm_alloc(tdm_self *self, size_t bytes);
 void tdm_free(tdm_self *self, void *p);
 char *tdm_strdup(tdm_self *self, const char *text);

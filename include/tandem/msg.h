@@ -88,6 +88,16 @@ struct tdm_msg *tdm_msg_copy(struct tdm_runtime *rt, uint32_t type, const void *
  * own something. It runs on any worker and may not send. */
 void tdm_msg_on_drop(struct tdm_msg *msg, void (*drop)(struct tdm_msg *msg));
 
+/* Give messages of this type a name, and say what a crash report may show of one: what tells an operator which it was, and
+ * never a secret. `excerpt` may be NULL; it ends what it writes with NUL, and may find the contents damaged. It runs
+ * where the crash is reported and may not send or allocate.
+ * Owns:    nothing; `name` is static text.
+ * Threads: any; for the rest of the process.
+ * Errors:  TDM_EEXIST the type has one; TDM_EFULL there are TDM_MSG_NAMES_MAX. */
+#define TDM_MSG_NAMES_MAX 128
+int tdm_msg_describe(uint32_t type, const char *name,
+                     void (*excerpt)(const struct tdm_msg *msg, char *buf, size_t bytes));
+
 /* Free a message that was not sent, or was taken. NULL is fine. Threads: any. */
 void tdm_msg_free(struct tdm_runtime *rt, struct tdm_msg *msg);
 

@@ -11,7 +11,11 @@ struct tdm_runtime_cfg {
     uint32_t max_actors;     /* default 16 million (address space only) */
     uint32_t slice_messages; /* messages an actor may handle before others get a turn; default 128 */
     uint32_t
-        stuck_after_ms;  /* a callback past this is reported and ended; default 10000; UINT32_MAX: never */
+        stuck_after_ms; /* a callback past this is reported and ended; default 10000; UINT32_MAX: never */
+    /* A callback during which this process grows by so much, through the callback's own doing, is reported and ended with
+     * error:ENOMEM: a loop around malloc. An estimate, looked at every few milliseconds while a callback runs long; what
+     * was malloc'd stays lost. Bytes; default 1 GiB; UINT64_MAX: never. See memory_limit for tdm_alloc(). */
+    uint64_t callback_memory_limit;
     bool no_fault_traps; /* leave SIGSEGV and its kin alone (debuggers, embedders) */
 };
 
