@@ -21,7 +21,14 @@ struct piece;
 struct child;
 struct module_use;
 
-enum { CONTROL_STOP = 1, CONTROL_KILL = 2, CONTROL_STUCK = 4, CONTROL_OVERLOAD = 8, CONTROL_MOVE = 16 };
+enum {
+    CONTROL_STOP = 1,
+    CONTROL_KILL = 2,
+    CONTROL_STUCK = 4,
+    CONTROL_OVERLOAD = 8,
+    CONTROL_MOVE = 16,
+    CONTROL_PARENT = 32
+};
 
 enum actor_flag {
     ACTOR_KEEP_MAIL = 1, /* a restart takes over unread mail */
@@ -71,9 +78,10 @@ struct tdm_self {
     struct monitor *monitors;
     struct request *requests;
     struct table_link *names;
-    struct membership *memberships; /* in groups; see group.c */
-    struct child *child;            /* what its supervisor knows of it; NULL: nobody's child */
-    struct family *family;          /* its own children: a supervisor; else NULL */
+    struct membership *memberships;  /* in groups; see group.c */
+    _Atomic(struct family *) parent; /* the family it is entered in; under the lock of its shard there */
+    struct child *child;             /* what its supervisor knows of it; NULL: nobody's child */
+    struct family *family;           /* its own children: a supervisor; else NULL */
     struct exit_info *exit;
     struct history *history;
     char *tag;
@@ -156,8 +164,8 @@ bool actor_run(struct tdm_self *a, uint32_t budget);
 void actor_end(struct tdm_self *a, const struct tdm_reason *reason, bool run_terminate);
 /* End with this when the present callback returns. */
 void actor_set_reason(struct tdm_self *a, const struct tdm_reason *reason);
-/* Init has succeeded (or, err < 0, a late start has failed): tell who waits for it. */
-void actor_started(struct tdm_self *a, int err);
+/* Init has succeeded, and a late start is through: tell who waits for it. */
+void actor_started(struct tdm_self *a);
 int actor_run_init(struct tdm_self *a);
 void actor_make_runnable(struct tdm_self *a);
 /* The start argument is not needed any more. */
@@ -193,6 +201,7 @@ enum {
     SIG_MONITOR, /* ref; the payload has room for the DOWN it becomes */
     SIG_DEMONITOR,
     SIG_CHILD_STARTED, /* to a supervisor, from a child's own memory; from here on for its behaviour */
+    SIG_CHILD_LAUNCHED,
     SIG_CHILD_EXIT,
     SIG_FAMILY_EMPTY, /* the last child of a stopping supervisor has gone */
     SIG_ADMIN,        /* a request of tdm_sup_request() */
@@ -248,8 +257,12 @@ void actor_drop_unread(struct tdm_self *a);
 bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason);
 /* True: the place went to its supervisor, which may already have restarted it: hands off. */
 bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason, bool stays);
-void family_child_started(struct tdm_self *a, int err);
+void family_child_started(struct tdm_self *a);
 void family_ended(struct tdm_self *sup, const struct tdm_reason *reason);
+/* Why its supervisor ended, for a child that was told to end with it. */
+const struct tdm_reason *family_parents_reason(const struct tdm_self *a);
+/* The name it wanted is this one's: who asked for its start may want to know. */
+void family_name_taken(struct tdm_self *a, tdm_pid holder);
 void family_describe_start(struct tdm_self *a, struct tdm_start *start);
 /* The supervisors above an actor, from the root down: "main(123) > calls(456)"; "" when nobody is. Returns its length.
  * By whoever holds the actor's turn, before its place goes to its supervisor. */

@@ -141,7 +141,8 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
     struct tdm_runtime *rt = a->rt;
     struct tdm_reason kept = *given; /* it may lie in what is released now */
     tdm_pid pid = tdm_self_pid(a);
-    bool started = (a->flags & ACTOR_STARTED) != 0;
+    bool started = (a->flags & ACTOR_STARTED) != 0, announced = (a->flags & ACTOR_ANNOUNCED) != 0;
+    bool ignored = (a->flags & ACTOR_IGNORED) != 0;
 
     if (!(a->flags & ACTOR_TERMINATING)) /* what terminate makes of it is not the message's fault */
         actor_put_down(a, kept.kind == TDM_EXIT_ERROR);
@@ -164,7 +165,7 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
     if (a->family != NULL)
         family_ended(a, &kept);
     if (atomic_load_explicit(&rt->n_waiters, memory_order_seq_cst) > 0)
-        runtime_tell_waiters(rt, pid, true, started ? TDM_OK : kept.code);
+        runtime_tell_ended(rt, pid, announced ? NULL : &kept, ignored);
     runtime_point(rt, "actor.ended");
     if (a->child != NULL) {
         bool stays = family_place_stays(a, &kept);

@@ -15,6 +15,8 @@ int tdm_register(tdm_self *self, const void *name, size_t bytes)
     if (bytes == 0 || bytes > TDM_NAME_MAX)
         return TDM_EINVAL;
     int err = table_add_linked(self->rt->names, name, bytes, tdm_self_pid(self).id, &l);
+    if (err == TDM_EEXIST)
+        family_name_taken(self, tdm_whereis(self->rt, name, bytes));
     if (err < 0)
         return err;
     l->prev = NULL;

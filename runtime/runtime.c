@@ -23,9 +23,8 @@ enum { MAX_ACTORS = 16 * 1024 * 1024, REFS_AT_ONCE = 1024 };
 struct waiter {
     struct waiter *next;
     tdm_pid pid;
-    bool for_end;
+    struct tdm_start_failure *failure; /* of who waits for the start; NULL: for the end alone */
     bool done;
-    int err;
     struct tdm_parker parker;
 };
 
@@ -103,15 +102,49 @@ struct loop *runtime_loop(struct tdm_runtime *rt)
 
 /* ---- waiting from outside -------------------------------------------------------------------- */
 
-void runtime_tell_waiters(struct tdm_runtime *rt, tdm_pid pid, bool ended, int err)
+static void wake(struct tdm_runtime *rt, struct waiter *w)
+{
+    w->done = true;
+    rt->env->unpark(rt->env, &w->parker);
+}
+
+void runtime_tell_started(struct tdm_runtime *rt, tdm_pid pid)
+{
+    pthread_mutex_lock(&rt->wait_lock);
+    for (struct waiter *w = rt->waiters; w != NULL; w = w->next)
+        if (w->pid.id == pid.id && !w->done && w->failure != NULL)
+            wake(rt, w);
+    pthread_mutex_unlock(&rt->wait_lock);
+}
+
+/* Who waits for the start is woken by the end: then nothing of it is left. */
+void runtime_start_failed(struct tdm_runtime *rt, tdm_pid pid, const struct tdm_start_failure *why)
+{
+    pthread_mutex_lock(&rt->wait_lock);
+    for (struct waiter *w = rt->waiters; w != NULL; w = w->next)
+        if (w->pid.id == pid.id && !w->done && w->failure != NULL)
+            *w->failure = *why;
+    pthread_mutex_unlock(&rt->wait_lock);
+}
+
+static void note_failure(struct tdm_start_failure *f, const struct tdm_reason *why, bool ignored)
+{
+    if (ignored)
+        f->err = TDM_IGNORE;
+    else if (f->err == TDM_OK)
+        *f = (struct tdm_start_failure){ .err = why->kind == TDM_EXIT_ERROR ? why->code : TDM_ESTOP,
+                                         .reason = *why };
+}
+
+void runtime_tell_ended(struct tdm_runtime *rt, tdm_pid pid, const struct tdm_reason *why, bool ignored)
 {
     pthread_mutex_lock(&rt->wait_lock);
     for (struct waiter *w = rt->waiters; w != NULL; w = w->next) {
-        if (w->pid.id != pid.id || w->done || (w->for_end && !ended))
+        if (w->pid.id != pid.id || w->done)
             continue;
-        w->done = true;
-        w->err = w->for_end ? TDM_OK : ended && err == TDM_OK ? TDM_ENOPROC : err;
-        rt->env->unpark(rt->env, &w->parker);
+        if (w->failure != NULL && why != NULL)
+            note_failure(w->failure, why, ignored);
+        wake(rt, w);
     }
     pthread_mutex_unlock(&rt->wait_lock);
 }
@@ -154,7 +187,7 @@ static int wait_done(struct tdm_runtime *rt, struct waiter *w, uint64_t deadline
             return TDM_ETIMEOUT;
         env->park(env, &w->parker, deadline);
     }
-    return w->err;
+    return TDM_OK;
 }
 
 /* seq_cst, after n_waiters was raised: either we see the end, or the end sees us; partner: actor_end */
@@ -168,7 +201,7 @@ static bool lives(struct tdm_runtime *rt, tdm_pid pid)
 
 int tdm_runtime_wait(struct tdm_runtime *rt, tdm_pid pid, uint32_t timeout_ms)
 {
-    struct waiter w = { .pid = pid, .for_end = true };
+    struct waiter w = { .pid = pid };
     uint64_t deadline =
         timeout_ms == UINT32_MAX ? TDM_FOREVER : rt->env->now_ns(rt->env) + TDM_MS(timeout_ms);
     int err = TDM_OK;
@@ -180,32 +213,39 @@ int tdm_runtime_wait(struct tdm_runtime *rt, tdm_pid pid, uint32_t timeout_ms)
     return err;
 }
 
-int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *ret)
+static int start_impossible(struct tdm_start_failure *why, int err)
+{
+    *why = (struct tdm_start_failure){ .err = err, .reason = { .kind = TDM_EXIT_ERROR, .code = err } };
+    return err;
+}
+
+int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *ret,
+                           struct tdm_start_failure *why)
 {
     struct root *root = rt->env->alloc(rt->env, sizeof *root);
     struct tdm_self *a;
 
     if (root == NULL)
-        return TDM_ENOMEM;
+        return start_impossible(why, TDM_ENOMEM);
     int err =
         atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? TDM_ESHUTDOWN : actor_make(rt, cfg, &a);
     if (err < 0) {
         rt->env->free(rt->env, root, sizeof *root);
-        return err;
+        return start_impossible(why, err);
     }
     a->flags |= cfg->behaviour == &tdm_supervisor ? ACTOR_LATE_START : 0;
     actor_launch(a);
     tdm_count(&counter_spawned, 1);
-    struct waiter w = { .pid = tdm_self_pid(a) };
+    *why = (struct tdm_start_failure){ .err = TDM_OK };
+    struct waiter w = { .pid = tdm_self_pid(a), .failure = why };
     root->pid = w.pid;
     waiter_add(rt, &w);
     scheduler_push(rt, a);
-    err = wait_done(rt, &w, TDM_FOREVER);
+    (void)wait_done(rt, &w, TDM_FOREVER);
     waiter_remove(rt, &w);
-    if (err < 0) {
-        (void)tdm_runtime_wait(rt, w.pid, UINT32_MAX); /* what it had begun is undone before we say so */
+    if (why->err != TDM_OK) {
         rt->env->free(rt->env, root, sizeof *root);
-        return err;
+        return why->err;
     }
     pthread_mutex_lock(&rt->wait_lock);
     root->next = rt->roots;

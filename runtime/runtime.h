@@ -88,10 +88,15 @@ tdm_ref runtime_next_ref(struct tdm_runtime *rt);
 /* tdm_send() that is never refused because the mailbox is full: for answers that must come. */
 int runtime_send_unbounded(struct tdm_runtime *rt, tdm_pid to, struct tdm_msg *msg);
 
-/* Someone outside waits for this: an actor has started (err) or ended. */
-void runtime_tell_waiters(struct tdm_runtime *rt, tdm_pid pid, bool ended, int err);
-/* Spawn, wait until it has started (or failed to), and stop it with the runtime. Not on a worker. */
-int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *ret);
+/* Someone outside waits for this: an actor has started; it will end because its start failed, and this is why; it has
+ * ended, and if it had not started (`why` not NULL) for what reason. */
+void runtime_tell_started(struct tdm_runtime *rt, tdm_pid pid);
+void runtime_start_failed(struct tdm_runtime *rt, tdm_pid pid, const struct tdm_start_failure *why);
+void runtime_tell_ended(struct tdm_runtime *rt, tdm_pid pid, const struct tdm_reason *why, bool ignored);
+/* Spawn, wait until it has started (or failed to and ended), and stop it with the runtime. Not on a worker.
+ * Fills `why` when the start fails. */
+int runtime_spawn_and_wait(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, tdm_pid *ret,
+                           struct tdm_start_failure *why);
 
 /* Facts for the digest of the deterministic environment; nothing elsewhere. */
 static inline void runtime_point(struct tdm_runtime *rt, const char *where)

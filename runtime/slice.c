@@ -255,6 +255,14 @@ static bool told_to_stop(struct tdm_self *a)
     return true;
 }
 
+/* Trapping or not. */
+static void end_with_parent(struct tdm_self *a)
+{
+    const struct tdm_reason *reason = family_parents_reason(a);
+
+    actor_end(a, reason, reason->kind == TDM_EXIT_NORMAL || reason->kind == TDM_EXIT_SHUTDOWN);
+}
+
 /* True: the actor has ended. */
 static bool obey_control(struct tdm_self *a)
 {
@@ -273,6 +281,8 @@ static bool obey_control(struct tdm_self *a)
     }
     if (bits & CONTROL_KILL)
         actor_end(a, &killed, false);
+    else if (bits & CONTROL_PARENT)
+        end_with_parent(a);
     else if (bits & CONTROL_STUCK)
         actor_end(a, &stuck, false);
     else if (bits & CONTROL_OVERLOAD)
@@ -320,7 +330,7 @@ static bool start(struct tdm_self *a)
     if (err == TDM_OK && !(a->flags & ACTOR_EXITING)) {
         a->flags |= ACTOR_STARTED;
         if (!(a->flags & ACTOR_LATE_START))
-            actor_started(a, TDM_OK);
+            actor_started(a);
         if (a->fibers && a->inbox != NULL) /* kept mail that came between two incarnations */
             sift_inbox(a, &a->inbox);
         return true;
@@ -331,14 +341,13 @@ static bool start(struct tdm_self *a)
     return false;
 }
 
-void actor_started(struct tdm_self *a, int err)
+void actor_started(struct tdm_self *a)
 {
-    if (err == TDM_OK)
-        a->flags |= ACTOR_ANNOUNCED;
+    a->flags |= ACTOR_ANNOUNCED;
     if (a->child != NULL)
-        family_child_started(a, err);
+        family_child_started(a);
     if (atomic_load_explicit(&a->rt->n_waiters, memory_order_acquire) > 0)
-        runtime_tell_waiters(a->rt, tdm_self_pid(a), false, err);
+        runtime_tell_started(a->rt, tdm_self_pid(a));
 }
 
 /* True: go on. False: ended, or the turn is given up. */
@@ -415,7 +424,7 @@ static bool step_fiber(struct tdm_self *a)
 /* A kill that comes before the first step: no callback runs. */
 static bool killed_unborn(const struct tdm_self *a)
 {
-    return (atomic_load_explicit(&a->control, memory_order_relaxed) & CONTROL_KILL) != 0;
+    return (atomic_load_explicit(&a->control, memory_order_relaxed) & (CONTROL_KILL | CONTROL_PARENT)) != 0;
 }
 
 /* The worker holds the actor's turn, and holds it still when true comes back. */

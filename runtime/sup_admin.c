@@ -1,177 +1,361 @@
-/* sup_admin.c - what can be asked of a supervisor: to count, restart, stop and forget its children.
+/* sup_admin.c - what can be asked of a supervisor: to start, stop, restart and forget children, and to say what it has.
  *
  * Idea:      a request is answered at once when that is possible; when it waits for a child's start or end, the asker is
- *            noted in the child's entry and answered from supervisor.c, where that start or end is dealt with.
- * Touched by the worker running the supervisor; tdm_sup_ask() by the asker. */
+ *            noted in the child's entry and answered where that start or end is dealt with.
+ * Touched by the worker running the supervisor. */
+#include "module.h"
 #include "sup.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static struct entry *entry_by_id(struct sup *s, const char *id)
+/* A handler's result beside errors: the answer comes with the child's start or end; or it has been sent. */
+enum { LATER = 1, ANSWERED = 2 };
+
+struct request {
+    const struct tdm_sup_question *q;
+    tdm_pid from;
+    tdm_ref ref;
+    struct tdm_sup_reply r;
+};
+
+static int wait_for_it(tdm_self *self, struct entry *e, const struct request *rq)
 {
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->entries[i].state != GONE && strcmp(s->cfg->children[i].id, id) == 0)
-            return &s->entries[i];
-    return NULL;
+    return sup_await(self, e, rq->from, rq->ref) ? LATER : TDM_ENOMEM;
 }
 
-static void count(const struct sup *s, struct tdm_sup_reply *r)
-{
-    uint32_t of_type[2] = { 0, 0 };
+/* ---- START_CHILD ----------------------------------------------------------------------------- */
 
-    if (s->cfg->strategy == TDM_DYNAMIC) {
-        r->specs = 1;
-        r->active = family_active(s->family);
-        of_type[s->cfg->children[0].type] = family_size(s->family);
-    } else {
-        for (uint32_t i = 0; i < s->n; i++) {
-            const struct entry *e = &s->entries[i];
-            r->specs += e->state != GONE;
-            r->active += e->state == UP || e->state == COMING;
-            of_type[s->cfg->children[i].type] += e->state != GONE;
-        }
+static int check_new_spec(const struct sup *s, struct request *rq)
+{
+    const struct tdm_child_spec *spec = rq->q->spec;
+    struct refusal why;
+
+    if (spec == NULL) {
+        snprintf(rq->r.reason.text, sizeof rq->r.reason.text, "no spec");
+        return TDM_EINVAL;
     }
-    r->workers = of_type[TDM_WORKER];
-    r->supervisors = of_type[TDM_SUPERVISOR];
+    int err = sup_check_spec(&s->cfg, spec, 0, &why);
+    if (err < 0)
+        snprintf(rq->r.reason.text, sizeof rq->r.reason.text, "%s", why.words);
+    return err;
 }
 
-/* LATER: the answer comes with the child's start or end. */
-enum { LATER = 1 };
-
-static int wait_for_it(tdm_self *self, struct entry *e, tdm_pid from, tdm_ref ref)
+/* The asker is noted before the child runs: from then on nothing may fail. */
+static int start_asked(tdm_self *self, struct sup *s, struct entry *e, const struct request *rq)
 {
-    struct answer *a = tdm_alloc(self, sizeof *a);
-
-    if (a == NULL)
+    if (!sup_await(self, e, rq->from, rq->ref))
         return TDM_ENOMEM;
-    *a = (struct answer){ .next = e->answers, .to = from, .ref = ref };
-    e->answers = a;
+    int err = sup_start_entry(self, s, e);
+    if (err < 0) {
+        struct answer *a = e->answers;
+        e->answers = a->next;
+        tdm_free(self, a);
+        return err;
+    }
+    e->on_request = true;
     return LATER;
 }
 
-static int terminate_dynamic(tdm_self *self, struct sup *s, tdm_pid pid, tdm_pid from, tdm_ref ref)
+static int start_static(tdm_self *self, struct sup *s, struct request *rq)
+{
+    if (s->phase == STOPPING)
+        return TDM_ESHUTDOWN;
+    int err = check_new_spec(s, rq);
+    if (err < 0)
+        return err;
+    struct entry *e = sup_entry_by_id(s, rq->q->spec->id);
+    if (e != NULL) {
+        if (e->state != UP)
+            return TDM_EPRESENT;
+        rq->r.pid = family_pid_of(e->child);
+        return TDM_EEXIST;
+    }
+    struct spec *spec = spec_copy(self->rt, rq->q->spec, true);
+    e = spec == NULL ? NULL : sup_add_entry(self, s, spec);
+    if (e == NULL) {
+        spec_free(self->rt, spec);
+        return TDM_ENOMEM;
+    }
+    e->added = true;
+    err = start_asked(self, s, e, rq);
+    if (err < 0)
+        sup_drop_entry(self, s, e);
+    return err;
+}
+
+static struct entry *blank_entry(tdm_self *self, const struct request *rq)
 {
     struct entry *e = tdm_alloc(self, sizeof *e);
-    struct child *c = e == NULL ? NULL : family_terminate(s->family, pid);
+
+    if (e != NULL && !sup_await(self, e, rq->from, rq->ref)) {
+        tdm_free(self, e);
+        return NULL;
+    }
+    return e;
+}
+
+static int start_dynamic(tdm_self *self, struct sup *s, struct request *rq)
+{
+    const struct tdm_child_spec *spec = family_template(s->family);
+    struct entry *e = s->phase == STOPPING ? NULL : blank_entry(self, rq);
+    struct child_start how = { .spec = spec,
+                               .entry = e,
+                               .arg = rq->q->arg,
+                               .arg_bytes = rq->q->arg_bytes,
+                               .tag = rq->q->tag,
+                               .told = true };
 
     if (e == NULL)
-        return TDM_ENOMEM;
-    if (c == NULL ||
-        sup_entry_of(s, c) != NULL) { /* a stranger, one that is dead, or one that was asked before */
+        return s->phase == STOPPING ? TDM_ESHUTDOWN : TDM_ENOMEM;
+    int err = family_start_child(s->family, &how, &e->child, NULL);
+    if (err < 0) {
+        tdm_free(self, e->answers);
         tdm_free(self, e);
-        if (c != NULL)
-            return wait_for_it(self, sup_entry_of(s, c), from, ref);
-        return actor_of(self->rt, pid.id & ~PLACE_BIT) == NULL ? TDM_OK : TDM_ENOTFOUND;
+        return err;
     }
-    e->child = c;
-    e->next = s->ending;
-    s->ending = e;
-    for (const struct delayed *d = s->delayed; d != NULL; d = d->next)
-        if (d->child == c) { /* between two incarnations: no end will be told */
-            sup_remove_child(self, s, c, TDM_OK);
-            return TDM_OK;
-        }
-    sup_ask_to_stop(self, e);
-    return wait_for_it(self, e, from, ref);
+    e->on_request = true;
+    e->state = COMING;
+    sup_append_entry(s, e);
+    if (spec->start_timeout_ms > 0)
+        sup_set_timer(self, e, TDM_MS(spec->start_timeout_ms));
+    return LATER;
 }
 
-static int admin_dynamic(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
-{
-    if (q->op != TDM_SUP_TERMINATE_CHILD || q->id[0] != '\0')
-        return TDM_ENOTSUP;
-    return s->phase == STOPPING ? TDM_OK : terminate_dynamic(self, s, q->pid, from, ref);
-}
+/* ---- the other changes ----------------------------------------------------------------------- */
 
-static int restart_static(tdm_self *self, struct sup *s, struct entry *e, tdm_pid from, tdm_ref ref)
+static int restart_static(tdm_self *self, struct sup *s, struct entry *e, const struct request *rq)
 {
     if (s->phase == STOPPING)
         return TDM_ESHUTDOWN;
     if (e->state != STOPPED)
         return e->state == RESTARTING ? TDM_EBUSY : TDM_EEXIST;
-    int err = sup_start_entry(self, s, (uint32_t)(e - s->entries));
-    if (err < 0)
-        return err;
-    e->on_request = true;
-    return wait_for_it(self, e, from, ref);
+    return start_asked(self, s, e, rq);
 }
 
-static int admin_static(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
+static int terminate_static(tdm_self *self, struct sup *s, struct entry *e, const struct request *rq)
 {
-    struct entry *e = entry_by_id(s, q->id);
-
-    if (e == NULL)
-        return TDM_ENOTFOUND;
-    switch (q->op) {
-    case TDM_SUP_RESTART_CHILD:
-        return restart_static(self, s, e, from, ref);
-    case TDM_SUP_TERMINATE_CHILD:
+    if (e->state == RESTARTING || e->state == STOPPED) {
         if (e->state == RESTARTING)
-            sup_remove_child(self, s, e->child, TDM_OK);
-        if (e->child == NULL)
-            return TDM_OK;
-        if (!e->asked_to_stop)
-            sup_ask_to_stop(self, e);
-        return wait_for_it(self, e, from, ref);
-    case TDM_SUP_DELETE_CHILD:
-        if (e->state != STOPPED)
-            return e->state == RESTARTING ? TDM_EBUSY : TDM_ESTATE;
-        e->state = GONE;
+            sup_leave_stopped(self, s, e);
         return TDM_OK;
-    default:
-        break;
     }
+    int err = wait_for_it(self, e, rq);
+    if (err == LATER && !e->asked_to_stop)
+        sup_ask_to_stop(self, e);
+    return err;
+}
+
+static int delete_static(tdm_self *self, struct sup *s, struct entry *e)
+{
+    if (e->state != STOPPED)
+        return e->state == RESTARTING ? TDM_EBUSY : TDM_ESTATE;
+    sup_drop_entry(self, s, e);
     return TDM_OK;
 }
 
-void sup_admin(tdm_self *self, struct sup *s, const struct admin *q, tdm_pid from, tdm_ref ref)
+/* A child that is not there: dead, which is fine, or a live stranger. */
+static int no_such_child(tdm_self *self, tdm_pid pid)
 {
-    struct tdm_sup_reply r = { .err = TDM_OK };
-
-    if (q->op == TDM_SUP_COUNT)
-        count(s, &r);
-    else if (s->cfg->strategy == TDM_DYNAMIC)
-        r.err = admin_dynamic(self, s, q, from, ref);
-    else
-        r.err = admin_static(self, s, q, from, ref);
-    if (r.err == LATER)
-        return;
-    const struct entry *e = s->cfg->strategy == TDM_DYNAMIC ? NULL : entry_by_id(s, q->id);
-    if (e != NULL && e->child != NULL)
-        r.pid = sup_pid_of(e->child);
-    sup_reply(self, from, ref, &r);
+    return actor_of(self->rt, pid.id & ~PLACE_BIT) == NULL ? TDM_OK : TDM_ENOTFOUND;
 }
 
-/* Answered in order, when the start is through. */
-void sup_hold(tdm_self *self, struct sup *s, const struct tdm_msg *m)
+static int terminate_dynamic(tdm_self *self, struct sup *s, const struct request *rq)
 {
-    struct held *h = tdm_alloc(self, sizeof *h);
-    struct held **end = &s->held;
+    struct child *c = s->phase == STOPPING ? NULL : family_terminate(s->family, rq->q->pid);
 
-    if (h == NULL) {
-        sup_reply(self, m->from, m->ref, &(struct tdm_sup_reply){ .err = TDM_ENOMEM });
-        return;
+    if (c == NULL)
+        return s->phase == STOPPING ? TDM_OK : no_such_child(self, rq->q->pid);
+    struct entry *e = sup_note_child(self, s, c);
+    if (e == NULL)
+        return TDM_ENOMEM;
+    if (e->state == RESTARTING) { /* between two incarnations: no end will be told */
+        sup_forget_child(self, s, c);
+        return TDM_OK;
     }
-    *h = (struct held){ .question = *(const struct admin *)tdm_msg_view(m), .from = m->from, .ref = m->ref };
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = h;
+    int err = wait_for_it(self, e, rq);
+    if (err == LATER && !e->asked_to_stop)
+        sup_ask_to_stop(self, e);
+    return err;
 }
 
-tdm_ref tdm_sup_ask(tdm_self *self, tdm_pid sup, const struct tdm_sup_question *ask, uint32_t timeout_ms)
+/* ---- what it has ----------------------------------------------------------------------------- */
+
+static void count(const struct sup *s, struct tdm_sup_reply *r)
 {
-    struct tdm_msg *m = tdm_msg_new(self->rt, SIG_ADMIN, sizeof(struct admin));
+    uint32_t of_type[2] = { 0, 0 };
+
+    if (sup_dynamic(s)) {
+        r->specs = 1;
+        r->active = family_active(s->family);
+        of_type[family_template(s->family)->type] = family_size(s->family);
+    } else {
+        for (const struct entry *e = s->first; e != NULL; e = e->next) {
+            r->active += e->state == UP || e->state == COMING;
+            of_type[e->spec->s.type]++;
+        }
+        r->specs = s->n_entries;
+    }
+    r->workers = of_type[TDM_WORKER];
+    r->supervisors = of_type[TDM_SUPERVISOR];
+}
+
+static void describe(const struct entry *e, struct tdm_child_info *i)
+{
+    static const enum tdm_child_state states[] = { [STOPPED] = TDM_CHILD_STOPPED,
+                                                   [COMING] = TDM_CHILD_STARTING,
+                                                   [UP] = TDM_CHILD_RUNNING,
+                                                   [RESTARTING] = TDM_CHILD_RESTARTING };
+    const struct tdm_child_spec *spec = &e->spec->s;
+
+    memset(i, 0, sizeof *i);
+    snprintf(i->id, sizeof i->id, "%s", spec->id);
+    i->state = states[e->state];
+    i->type = spec->type;
+    i->restart = spec->restart;
+    i->significant = spec->significant;
+    i->module = module_or_behaviour(&spec->start);
+    if (e->child == NULL)
+        return;
+    i->place = tdm_self_place(e->child->actor);
+    i->restarts = e->child->restarts;
+    if (e->state == UP || e->state == COMING)
+        i->pid = family_pid_of(e->child);
+}
+
+static int answer_with(tdm_self *self, const struct request *rq, struct tdm_msg *m)
+{
+    (void)tdm_reply_to(self->rt, rq->from, rq->ref, m); /* without memory the asker's time runs out */
+    return ANSWERED;
+}
+
+static int which(tdm_self *self, struct sup *s, struct request *rq)
+{
+    const struct entry *e = NULL;
+    struct tdm_child_info info;
+
+    if (sup_dynamic(s) && rq->q->id != NULL)
+        return TDM_ENOTSUP;
+    if (sup_dynamic(s) && !family_child_info(s->family, rq->q->pid, &info))
+        return TDM_ENOTFOUND;
+    if (!sup_dynamic(s)) {
+        e = rq->q->id == NULL ? NULL : sup_entry_by_id(s, rq->q->id);
+        if (e == NULL)
+            return TDM_ENOTFOUND;
+        describe(e, &info);
+    }
+    rq->r.pid = info.pid;
+    struct tdm_msg *m = sup_reply_new(self->rt, &rq->r, 1, NULL);
+    if (m != NULL)
+        ((struct tdm_sup_reply *)tdm_msg_data(m))->children[0] = info;
+    return answer_with(self, rq, m);
+}
+
+/* Newest first. */
+static int which_children(tdm_self *self, struct sup *s, struct request *rq)
+{
+    uint32_t n = sup_dynamic(s) ? family_size(s->family) : s->n_entries;
+    struct tdm_msg *m = sup_reply_new(self->rt, &rq->r, n, NULL);
 
     if (m == NULL)
-        return 0;
-    struct admin *q = tdm_msg_data(m);
-    q->op = ask->op;
-    q->pid = ask->pid;
-    snprintf(q->id, sizeof q->id, "%s", ask->id != NULL ? ask->id : "");
-    return tdm_request(self, sup, m, timeout_ms);
+        return TDM_ENOMEM;
+    struct tdm_sup_reply *r = tdm_msg_data(m);
+    if (sup_dynamic(s)) {
+        r->n_children = family_infos(s->family, r->children, n);
+    } else {
+        n = 0;
+        for (const struct entry *e = s->last; e != NULL; e = e->prev)
+            describe(e, &r->children[n++]);
+    }
+    return answer_with(self, rq, m);
 }
 
-tdm_ref tdm_sup_request(tdm_self *self, tdm_pid sup, enum tdm_sup_op op, const char *id, tdm_pid pid)
+static int get_spec(tdm_self *self, struct sup *s, struct request *rq)
 {
-    return tdm_sup_ask(self, sup, &(struct tdm_sup_question){ .op = op, .id = id, .pid = pid }, 0);
+    const struct tdm_child_spec *spec = NULL;
+    const struct entry *e = NULL;
+    struct tdm_child_info unused;
+
+    if (sup_dynamic(s)) {
+        if (rq->q->id != NULL)
+            return TDM_ENOTSUP;
+        if (family_child_info(s->family, rq->q->pid, &unused))
+            spec = family_template(s->family);
+    } else if (rq->q->id != NULL && (e = sup_entry_by_id(s, rq->q->id)) != NULL) {
+        spec = &e->spec->s;
+    }
+    return spec == NULL ? TDM_ENOTFOUND : answer_with(self, rq, sup_reply_new(self->rt, &rq->r, 0, spec));
+}
+
+static int reconfigure(tdm_self *self, struct sup *s, struct request *rq)
+{
+    struct refusal why = { .words = "no cfg" };
+    int err = s->phase == STOPPING ? TDM_ESHUTDOWN
+              : rq->q->cfg == NULL ? TDM_EINVAL
+                                   : sup_reconfigure(self, s, rq->q->cfg, &why);
+
+    if (err == TDM_EINVAL)
+        snprintf(rq->r.reason.text, sizeof rq->r.reason.text, "%s", why.words);
+    return err;
+}
+
+/* ---- the requests ---------------------------------------------------------------------------- */
+
+static int change_static(tdm_self *self, struct sup *s, const struct request *rq)
+{
+    struct entry *e = rq->q->id == NULL ? NULL : sup_entry_by_id(s, rq->q->id);
+
+    if (e == NULL)
+        return TDM_ENOTFOUND;
+    if (rq->q->op == TDM_SUP_RESTART_CHILD)
+        return restart_static(self, s, e, rq);
+    if (rq->q->op == TDM_SUP_TERMINATE_CHILD)
+        return terminate_static(self, s, e, rq);
+    return delete_static(self, s, e);
+}
+
+static int change_dynamic(tdm_self *self, struct sup *s, const struct request *rq)
+{
+    if (rq->q->op != TDM_SUP_TERMINATE_CHILD || rq->q->id != NULL)
+        return TDM_ENOTSUP;
+    return terminate_dynamic(self, s, rq);
+}
+
+static int obey(tdm_self *self, struct sup *s, struct request *rq)
+{
+    switch (rq->q->op) {
+    case TDM_SUP_COUNT:
+        count(s, &rq->r);
+        return TDM_OK;
+    case TDM_SUP_START_CHILD:
+        return sup_dynamic(s) ? start_dynamic(self, s, rq) : start_static(self, s, rq);
+    case TDM_SUP_TERMINATE_CHILD:
+    case TDM_SUP_RESTART_CHILD:
+    case TDM_SUP_DELETE_CHILD:
+        return sup_dynamic(s) ? change_dynamic(self, s, rq) : change_static(self, s, rq);
+    case TDM_SUP_WHICH:
+        return which(self, s, rq);
+    case TDM_SUP_WHICH_CHILDREN:
+        return which_children(self, s, rq);
+    case TDM_SUP_GET_SPEC:
+        return get_spec(self, s, rq);
+    case TDM_SUP_RECONFIGURE:
+        return reconfigure(self, s, rq);
+    }
+    return TDM_EINVAL;
+}
+
+void sup_admin(tdm_self *self, struct sup *s, const struct tdm_msg *m)
+{
+    struct request rq = { .q = tdm_msg_view(m), .from = m->from, .ref = m->ref };
+    int err = obey(self, s, &rq);
+
+    if (err == LATER || err == ANSWERED)
+        return;
+    rq.r.err = err;
+    if (err < 0) {
+        rq.r.reason.kind = TDM_EXIT_ERROR;
+        rq.r.reason.code = err;
+    }
+    sup_reply(self, rq.from, rq.ref, &rq.r);
 }
