@@ -384,6 +384,15 @@ void tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms)
     ari_free(a);
 }
 
+int ari_with(struct tdm_runtime *rt, tdm_pid source, int (*fn)(struct ari *a, void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&all.lock);
+    struct ari *a = find(rt, source);
+    const int err = a != NULL ? fn(a, ctx) : TDM_ENOTFOUND;
+    pthread_mutex_unlock(&all.lock);
+    return err;
+}
+
 int tdm_ari_drain(struct tdm_runtime *rt, tdm_pid source)
 {
     pthread_mutex_lock(&all.lock);

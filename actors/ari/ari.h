@@ -54,6 +54,10 @@ struct ari {
 /* Change the published state in one step: fn(state, arg) runs under the lock. */
 void ari_publish(struct ari *a, void (*fn)(struct tdm_ari_state *state, const void *arg), const void *arg);
 
+/* Call fn with the source of that address, which can not go away meanwhile; its result, or TDM_ENOTFOUND. fn may not
+ * wait. Threads: any. */
+int ari_with(struct tdm_runtime *rt, tdm_pid source, int (*fn)(struct ari *a, void *ctx), void *ctx);
+
 /* Check a configuration: NULL when it is good, else what is wrong with which key. Static text. */
 const char *ari_cfg_fault(const struct tdm_ari_cfg *cfg);
 

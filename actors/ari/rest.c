@@ -82,28 +82,52 @@ uint64_t rest_order_key(const char *channel_id)
     return hash != 0 ? hash : 1;
 }
 
-int rest_send(struct ari *a, tdm_pid to, const struct rest_request *req, tdm_ref *ret)
+static int send(struct ari *a, tdm_pid to, const struct rest_line *line, tdm_ref *ret)
 {
-    char target[REST_TARGET_BYTES];
-    const int err = rest_target(target, sizeof target, a->cfg.prefix, req);
-
-    if (err != TDM_OK)
-        return err;
-    const tdm_ref ref =
-        tdm_http_request(a->rt, a->pool, to,
-                         &(struct tdm_http_req){
-                             .method = req->method,
-                             .target = target,
-                             .body = req->body,
-                             .body_bytes = req->body_bytes,
-                             .timeout_ms = req->timeout_ms > 0 ? req->timeout_ms : a->cfg.request_timeout_ms,
-                             .order_key = req->order_key });
+    const tdm_ref ref = tdm_http_request(
+        a->rt, a->pool, to,
+        &(struct tdm_http_req){ .method = line->method,
+                                .target = line->target,
+                                .body = line->body,
+                                .body_bytes = line->body_bytes,
+                                .timeout_ms =
+                                    line->timeout_ms > 0 ? line->timeout_ms : a->cfg.request_timeout_ms,
+                                .order_key = line->order_key });
 
     if (ref == 0)
         return TDM_ENOMEM;
     tdm_count(&requests, 1);
     *ret = ref;
     return TDM_OK;
+}
+
+int rest_send_target(struct ari *a, tdm_pid to, const struct rest_line *line, tdm_ref *ret)
+{
+    char target[REST_TARGET_BYTES];
+    struct rest_line whole = *line;
+    struct line l = { .at = target, .room = sizeof target };
+
+    add(&l, a->cfg.prefix != NULL ? a->cfg.prefix : "");
+    add(&l, "/ari");
+    add(&l, line->target);
+    whole.target = target;
+    return l.full ? TDM_ETOOBIG : send(a, to, &whole, ret);
+}
+
+int rest_send(struct ari *a, tdm_pid to, const struct rest_request *req, tdm_ref *ret)
+{
+    char target[REST_TARGET_BYTES];
+    const int err = rest_target(target, sizeof target, a->cfg.prefix, req);
+
+    return err != TDM_OK ? err
+                         : send(a, to,
+                                &(struct rest_line){ .method = req->method,
+                                                     .target = target,
+                                                     .body = req->body,
+                                                     .body_bytes = req->body_bytes,
+                                                     .timeout_ms = req->timeout_ms,
+                                                     .order_key = req->order_key },
+                                ret);
 }
 
 /* ---- the reply ------------------------------------------------------------------------------- */

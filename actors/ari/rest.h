@@ -26,6 +26,16 @@ struct rest_request {
  * Threads: any. Errors: TDM_ETOOBIG the target is too long for the server; TDM_ENOMEM. */
 int rest_send(struct ari *a, tdm_pid to, const struct rest_request *req, tdm_ref *ret);
 
+/* The same for a path and query that are encoded already; below /ari, with its leading slash. */
+struct rest_line {
+    const char *method, *target;
+    const char *body;
+    size_t body_bytes;
+    uint32_t timeout_ms;
+    uint64_t order_key;
+};
+int rest_send_target(struct ari *a, tdm_pid to, const struct rest_line *line, tdm_ref *ret);
+
 /* Path and query of a request. Errors: TDM_ETOOBIG. */
 int rest_target(char *buf, size_t bytes, const char *prefix, const struct rest_request *req);
 
