@@ -158,11 +158,12 @@ static void spawn_supervised(const char *name, uint64_t n, bool named)
     struct nursery s = { .n = n, .named = named };
     uint64_t begin;
 
-    BENCH_CHECK(
-        tdm_sup_start(rt,
-                      &(struct tdm_sup_cfg){
-                          .strategy = TDM_DYNAMIC, .intensity = TDM_INTENSITY_DEFAULT, .children = &template, .n_children = 1 },
-                      &s.sup) == TDM_OK);
+    BENCH_CHECK(tdm_sup_start(rt,
+                              &(struct tdm_sup_cfg){ .strategy = TDM_DYNAMIC,
+                                                     .intensity = TDM_INTENSITY_DEFAULT,
+                                                     .children = &template,
+                                                     .n_children = 1 },
+                              &s.sup) == TDM_OK);
     begin = bench_now();
     bench_spawn(rt, &nursery, &s, sizeof s);
     bench_wait();
