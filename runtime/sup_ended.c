@@ -257,7 +257,7 @@ static int dynamic_ended(tdm_self *self, struct sup *s, struct child *c)
         sup_forget_child(self, s, c);
         return TDM_OK;
     }
-    if (c->started)
+    if (c->started && (e == NULL || !e->timed_out))
         return decide(self, s, c);
     log_start_error(c);
     if (!c->ignored && c->restarts > 0)

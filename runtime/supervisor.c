@@ -98,7 +98,7 @@ static int dynamic_started(tdm_self *self, struct sup *s, struct child *c)
 {
     struct entry *e = c->entry;
 
-    if (e == NULL || e->asked_to_stop || s->phase == STOPPING)
+    if (e == NULL || e->asked_to_stop || e->timed_out || s->phase == STOPPING)
         return TDM_OK; /* its end will be dealt with */
     answer_started(self, e);
     family_untell(c);
@@ -112,6 +112,8 @@ static int child_started(tdm_self *self, struct sup *s, struct child *c)
 
     if (sup_dynamic(s))
         return dynamic_started(self, s, c);
+    if (e->timed_out)
+        return TDM_OK; /* too late: it is being killed */
     sup_set_state(s, e, UP);
     sup_log_started(c);
     if (s->phase == STOPPING)
