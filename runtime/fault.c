@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include "fault_code.h"
 #include "fiber.h"
@@ -151,41 +152,77 @@ static _Noreturn void jump(struct thread *t, struct landing *l, const ucontext_t
     siglongjmp(l->jump, 1);
 }
 
-static void on_fault(int signo, siginfo_t *info, void *context)
-{
-    const ucontext_t *uc = context;
-    uintptr_t address = (uintptr_t)info->si_addr;
-    struct place place = place_of(uc);
-    struct thread *t = NULL;
-    struct landing *l = landing_here(&t);
+/* ---- callbacks that do not end --------------------------------------------------------------- */
 
-    if (l == NULL) {
-        last_words(signo, address, NULL, &(struct trace){ .frames = { (void *)place.pc }, .n = 1 },
-                   "no callback of an actor was running here, so there is nobody to end instead");
-        return;
-    }
-    if (l->walking)
-        siglongjmp(l->walk, 1);
-    struct trace *trace = l->guarded ? &l->guard_trace : &l->trace;
-    note_frames(l, trace, place.pc);
-    const char *holds = fault_code_holds(trace->frames, trace->n, t->self != NULL && t->self->fiber != NULL);
-    if (holds != NULL) {
-        last_words(signo, address, t, trace, holds);
-        return;
-    }
+/* A loop around malloc is hardly ever met outside of malloc, where it cannot be left. But malloc comes back, and then holds
+ * nothing: so its return address is exchanged for one where no code is, and the fault there is taken for the end. Only
+ * where the place of a return address is known for certain; elsewhere the watchdog tries until it finds a good moment. */
+#define NO_CODE ((void *)0x7eed)
+
+#if defined(__x86_64__) && !defined(WITH_TSAN)
+struct slot_search {
+    void *wanted;
+    void **slot;
+};
+
+static _Unwind_Reason_Code find_slot(struct _Unwind_Context *context, void *ctx)
+{
+    struct slot_search *s = ctx;
+
+    if ((void *)_Unwind_GetIP(context) != s->wanted)
+        return _URC_NO_REASON;
+    s->slot = (void **)_Unwind_GetCFA(context) - 1; /* pushed last before the call */
+    return _URC_END_OF_STACK;
+}
+
+static bool lay_ambush(struct landing *l, const struct trace *trace)
+{
+    int frame = fault_code_comes_back(trace->frames, trace->n);
+    struct slot_search s = { frame > 0 ? trace->frames[frame] : NULL, NULL };
+
+    if (frame == 0)
+        return false;
+    _Unwind_Backtrace(find_slot, &s);
+    if (s.slot == NULL || *s.slot != s.wanted)
+        return false;
+    l->ambush = (struct ambush){ s.slot, s.wanted, frame };
+    *s.slot = NO_CODE;
+    return true;
+}
+#else
+static bool lay_ambush(struct landing *l, const struct trace *trace)
+{
+    (void)l;
+    (void)trace;
+    return false;
+}
+#endif
+
+static void lift_ambush(struct landing *l)
+{
+    if (l->ambush.slot != NULL && *l->ambush.slot == NO_CODE)
+        *l->ambush.slot = l->ambush.was;
+    l->ambush.slot = NULL;
+}
+
+static _Noreturn void end_stuck(struct thread *t, struct landing *l, const ucontext_t *uc,
+                                const struct trace *trace, int from)
+{
     if (!l->guarded) {
-        l->kind = LAND_FAULT;
-        l->cause = cause_of(info, &place);
-        l->signo = signo;
-        l->address = address;
-        l->pc = place.pc;
+        l->kind = LAND_STUCK;
+        l->cause = FAULT_NONE;
+        l->signo = 0;
+        l->trace.n = trace->n - from;
+        l->trace.called = from > 0;
+        memcpy(l->trace.frames, trace->frames + from, (size_t)l->trace.n * sizeof trace->frames[0]);
+        l->pc = (uintptr_t)l->trace.frames[0];
         l->fresh = true;
     }
     jump(t, l, uc);
 }
 
 /* The watchdog has asked. What is found is told to it, also when nothing can be done about it. */
-static bool find_stuck(struct landing *l, const struct thread *t, uint64_t seq, uintptr_t pc)
+static enum stuck_end find_stuck(struct landing *l, const struct thread *t, uint64_t seq, uintptr_t pc)
 {
     struct stuck_note *s = &l->stuck;
 
@@ -195,9 +232,11 @@ static bool find_stuck(struct landing *l, const struct thread *t, uint64_t seq, 
     size_t n = strnlen(name, sizeof s->behaviour - 1);
     memcpy(s->behaviour, name, n);
     s->behaviour[n] = '\0';
-    s->ended = fault_code_may_leave(s->trace.frames, s->trace.n);
+    s->end = fault_code_may_leave(s->trace.frames, s->trace.n) ? STUCK_ENDED
+             : lay_ambush(l, &s->trace)                        ? STUCK_ENDS_ON_RETURN
+                                                               : STUCK_STAYS;
     atomic_store_explicit(&s->seq, seq, memory_order_release); /* partner: the watchdog */
-    return s->ended;
+    return s->end;
 }
 
 static void on_stuck(int signo, siginfo_t *info, void *context)
@@ -214,14 +253,47 @@ static void on_stuck(int signo, siginfo_t *info, void *context)
     uint64_t wanted = atomic_exchange_explicit(&l->stuck_seq, 0, memory_order_acq_rel);
     if (wanted != atomic_load_explicit(&t->callback_seq, memory_order_relaxed))
         return; /* that callback has ended since */
-    if (!find_stuck(l, t, wanted, place.pc))
-        return; /* the watchdog tries again */
+    lift_ambush(l);
+    if (find_stuck(l, t, wanted, place.pc) == STUCK_ENDED)
+        end_stuck(t, l, uc, &l->stuck.trace, 0);
+    /* else it comes back, or the watchdog tries again */
+}
+
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+    const ucontext_t *uc = context;
+    uintptr_t address = (uintptr_t)info->si_addr;
+    struct place place = place_of(uc);
+    struct thread *t = NULL;
+    struct landing *l = landing_here(&t);
+
+    if (l == NULL) {
+        last_words(signo, address, NULL, &(struct trace){ .frames = { (void *)place.pc }, .n = 1 },
+                   "no callback of an actor was running here, so there is nobody to end instead");
+        return;
+    }
+    if (l->walking)
+        siglongjmp(l->walk, 1);
+    if (l->ambush.slot != NULL && place.pc == (uintptr_t)NO_CODE) {
+        l->ambush.slot = NULL;
+        end_stuck(t, l, uc, &l->stuck.trace, l->ambush.frame);
+    }
+    lift_ambush(l);
+    struct trace *trace = l->guarded ? &l->guard_trace : &l->trace;
+    note_frames(l, trace, place.pc);
+    const char *holds = fault_code_holds(trace->frames, trace->n, t->self != NULL && t->self->fiber != NULL);
+    if (holds != NULL) {
+        last_words(signo, address, t, trace, holds);
+        return;
+    }
     if (!l->guarded) {
-        l->kind = LAND_STUCK;
-        l->cause = FAULT_NONE;
-        l->signo = 0;
+        l->kind = LAND_FAULT;
+        l->cause = cause_of(info, &place);
+        l->signo = signo;
+        l->address = address;
         l->pc = place.pc;
-        l->trace = l->stuck.trace;
         l->fresh = true;
     }
     jump(t, l, uc);

@@ -45,8 +45,15 @@ struct stuck_note {
     _Atomic uint64_t seq; /* of that callback */
     uint64_t pid;
     char behaviour[64]; /* a copy: its module may be gone by then */
-    bool ended;
+    enum stuck_end { STUCK_STAYS, STUCK_ENDED, STUCK_ENDS_ON_RETURN } end;
     struct trace trace;
+};
+
+/* A return address that was exchanged: the callback ends when libc comes back to it. See fault.c. */
+struct ambush {
+    void **slot; /* NULL: none */
+    void *was;
+    int frame; /* of stuck.trace: what comes back */
 };
 
 /* One per worker. Written by the fault handler on the worker's own thread, read after the jump. */
@@ -67,6 +74,7 @@ struct landing {
     _Atomic uint64_t stuck_seq; /* by the watchdog: the callback it wants ended, 0 none */
     _Atomic uint32_t stuck_mib; /* likewise, before that: what it took, 0: time is why */
     struct stuck_note stuck;
+    struct ambush ambush;
     pthread_t os_thread;
     pid_t tid; /* of the system, for /proc; written before worker->thread is */
     void *alt_stack;

@@ -162,6 +162,10 @@ static const char *const harmless[] = {
     NULL
 };
 
+/* These call back into the app, and hold nothing meanwhile. */
+static const char *const calls_back[] = { "qsort",   "qsort_r", "bsearch", "lfind", "lsearch",
+                                          "tsearch", "tfind",   "tdelete", "twalk", NULL };
+
 /* These wait, and hold nothing of libc's own meanwhile. */
 static const char *const waits[] = { "nanosleep",
                                      "clock_nanosleep",
@@ -194,6 +198,11 @@ static const char *const waits[] = { "nanosleep",
                                      "pthread_cond_wait",
                                      "pthread_cond_timedwait",
                                      NULL };
+
+/* These come back by themselves, do not call back, and may hold a lock until then. */
+static const char *const returns[] = { "strdup",   "strndup",  "printf", "fprintf", "vprintf",
+                                       "vfprintf", "asprintf", "puts",   "fputs",   "putchar",
+                                       "fputc",    "fwrite",   "fflush", NULL };
 
 /* These copy or look. Which implementation the processor gets is found out once: it has no name of its own. */
 static const char *const leaf_names[] = { "memset", "memcpy", "memmove", "memcmp", "memchr", "strlen",
@@ -263,6 +272,27 @@ static int in_libc(void *const *frames, int n)
     return i;
 }
 
+/* From frame i on, in the app's code, outward to the runtime: was the app called by a function of libc that holds
+ * something? By another library it may have been: what that holds is its own. */
+static bool inside_libc(void *const *frames, int i, int n)
+{
+    for (; i < n && kind_of((uintptr_t)frames[i]) != CODE_OURS; i++) {
+        bool last_of_libc = kind_of((uintptr_t)frames[i]) == CODE_LIBC &&
+                            (i + 1 == n || kind_of((uintptr_t)frames[i + 1]) != CODE_LIBC);
+        if (last_of_libc && !listed(calls_back, entry_name(frames, i)))
+            return true;
+    }
+    return false;
+}
+
+/* Nothing but app code from frame i outward to the runtime. */
+static bool all_app(void *const *frames, int i, int n)
+{
+    while (i < n && kind_of((uintptr_t)frames[i]) == CODE_APP)
+        i++;
+    return i == n || kind_of((uintptr_t)frames[i]) == CODE_OURS;
+}
+
 /* A smashed stack is found only after the damage: on a fiber that is the fiber's own, elsewhere it may be the worker's. */
 const char *fault_code_holds(void *const *frames, int n, bool on_fiber)
 {
@@ -272,6 +302,8 @@ const char *fault_code_holds(void *const *frames, int n, bool on_fiber)
         return NULL;
     if (i < n && kind_of((uintptr_t)frames[i]) == CODE_OURS)
         return "the runtime itself was at work and may hold locks that all actors need";
+    if (inside_libc(frames, i, n))
+        return "libc had called the app and may hold a lock";
     if (i == 0)
         return NULL;
     if (i == n)
@@ -289,9 +321,21 @@ bool fault_code_may_leave(void *const *frames, int n)
 {
     int i = in_libc(frames, n);
 
-    if (linked_statically || i == n || kind_of((uintptr_t)frames[i]) != CODE_APP)
+    if (linked_statically || i == n || !all_app(frames, i, n))
         return false;
     return i == 0 || (i == 1 && is_leaf(frames[0])) || is_wait(entry_name(frames, i - 1));
+}
+
+int fault_code_comes_back(void *const *frames, int n)
+{
+    int i = in_libc(frames, n);
+
+    if (linked_statically || i == 0 || i == n || !all_app(frames, i, n))
+        return 0;
+    const char *entry = entry_name(frames, i - 1);
+    bool will = allocates(entry) || listed(harmless, entry) || checks(entry) ||
+                listed(returns, entry + strspn(entry, "_"));
+    return will ? i : 0;
 }
 
 int fault_code_telling(void *const *frames, int n)

@@ -24,6 +24,10 @@ const char *fault_code_holds(void *const *frames, int n, bool on_fiber);
  * that holds nothing and was called from app code. */
 bool fault_code_may_leave(void *const *frames, int n);
 
+/* If it may not be left now, but is in a function of libc that will soon come back to app code: the frame it comes back to;
+ * else 0. */
+int fault_code_comes_back(void *const *frames, int n);
+
 /* How many frames, from the fault outward, tell of the app: to its outermost function and the one that called that. */
 int fault_code_telling(void *const *frames, int n);
 

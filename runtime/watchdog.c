@@ -41,6 +41,7 @@ struct watchdog {
 static void log_stuck(const struct worker *w, const struct watched *x, uint64_t now,
                       const struct stuck_note *s)
 {
+    static const char *const ends[] = { "false", "true", "on_return" };
     char where[SYMBOL_TEXT];
     unsigned long run_ms = (unsigned long)((now - x->since_ns) / 1000000);
 
@@ -50,8 +51,8 @@ static void log_stuck(const struct worker *w, const struct watched *x, uint64_t 
     }
     symbol_name(s->trace.n > 0 ? (uintptr_t)s->trace.frames[0] : 0, false, false, where, sizeof where);
     tdm_log_warn("actor.stuck", "worker=%u run_ms=%lu mib=%u actor=%llu behaviour=%s ended=%s in=%s",
-                 w->number, run_ms, x->mib, (unsigned long long)s->pid, s->behaviour,
-                 s->ended ? "true" : "false", TDM_LOG_TEXT(where, strlen(where)));
+                 w->number, run_ms, x->mib, (unsigned long long)s->pid, s->behaviour, ends[s->end],
+                 TDM_LOG_TEXT(where, strlen(where)));
 }
 
 /* Once for each stuck callback: when its thread has said what it is doing, or does not get to that. */

@@ -154,7 +154,8 @@ static void run_body(void *arg)
     struct world *w = r->w;
     struct tdm_runtime_cfg cfg = { .env = w->env,
                                    .workers = r->opts->workers == 0 ? 2 : r->opts->workers,
-                                   .stuck_after_ms = r->opts->stuck_after_ms };
+                                   .stuck_after_ms = r->opts->stuck_after_ms,
+                                   .callback_memory_limit = r->opts->callback_memory_limit };
 
     check_eq(w, tdm_runtime_new(&w->rt, &cfg), TDM_OK);
     r->body(w);

@@ -54,6 +54,7 @@ struct world {
 struct world_opts {
     uint32_t workers; /* default 2 */
     uint32_t stuck_after_ms;
+    uint64_t callback_memory_limit;
     uint32_t seeds;  /* at most so many; for bodies that are long */
     uint32_t rounds; /* see above */
 };
