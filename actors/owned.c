@@ -123,6 +123,26 @@ static void sweep(struct tdm_source *src, struct table *table, uint64_t place)
     src->env->free(src->env, s, sizeof *s);
 }
 
+void tdm_call_each_owned(tdm_call *call, const char *kind, void (*fn)(void *ctx, const char *id), void *ctx)
+{
+    struct tdm_env *env = call->source->env;
+    struct sweep *s = env->alloc(env, sizeof *s);
+
+    if (s == NULL)
+        return; /* they go on, and are freed when the call ends */
+    s->rt = call->source->rt;
+    s->place = tdm_self_place(call->self).id;
+    s->found = 0;
+    table_each(call->source->objects, sweep_one, s);
+    for (size_t i = 0; i < s->found; i++) {
+        const char *of_kind = s->keys[i].key.text + strlen(s->keys[i].key.text) + 1;
+
+        if (strcmp(of_kind, kind) == 0)
+            fn(ctx, of_kind + strlen(of_kind) + 1);
+    }
+    env->free(env, s, sizeof *s);
+}
+
 void dispatch_sweep_dead(struct tdm_source *src)
 {
     sweep(src, src->calls, 0);

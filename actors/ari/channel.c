@@ -14,6 +14,7 @@
 #include "conn.h"
 #include "json_text.h"
 #include "ops.h"
+#include "orphan.h"
 #include "receipts.h"
 #include "tandem/ws.h"
 #include "trail.h"
@@ -384,8 +385,10 @@ static void on_playback_started(tdm_call *call, struct channel *c, tdm_event *ev
 {
     struct play *play = play_by_id(c, tdm_event_str(ev, "playback.id"));
 
-    if (play == NULL)
+    if (play == NULL) {
+        orphan_event(c->a, call, ev);
         return;
+    }
     if (play->stop && !play->started && !play->posted) /* the answer is late; it can be stopped now */
         (void)send_stop(c, play);
     play->started = true;
@@ -397,7 +400,9 @@ static void on_playback_finished(tdm_call *call, struct channel *c, tdm_event *e
     struct play *play = play_by_id(c, tdm_event_str(ev, "playback.id"));
     const char *state = tdm_event_str(ev, "playback.state");
 
-    if (play != NULL)
+    if (play == NULL)
+        orphan_event(c->a, call, ev);
+    else
         play_over(call, play,
                   state != NULL && strcmp(state, "failed") == 0 ? TDM_PLAY_FAILED : TDM_PLAY_FINISHED);
 }
@@ -551,6 +556,8 @@ static int channel_begin(tdm_call *call, void *mine, tdm_event *start)
                        tdm_call_restarts(call));
     if (c->a->trail != NULL)
         trail_begun(c->a->trail, call, start);
+    if (tdm_call_restarts(call) > 0)
+        orphans_stop(c->a, call);
     /* A restarted actor has the old snapshot: whether it is answered by now, the server knows. */
     if (tdm_call_restarts(call) > 0 && !tdm_call_answered(call) &&
         (p = pending_new(c, ASK_CHANNEL, 0)) != NULL)

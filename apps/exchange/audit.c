@@ -362,9 +362,12 @@ bool audit_even(const struct audit *a)
 void audit_finish(struct audit *a)
 {
     for (struct audit_call *c = a->first; c != NULL; c = c->next) {
-        for (uint32_t i = 0; i < c->n; i++)
+        for (uint32_t i = 0; i < c->n; i++) {
             if (!c->events[i].lost && c->events[i].conn == a->conn)
                 event_lost(a, c, &c->events[i], "not taken by the end");
+            else if (!c->events[i].lost)
+                a->n.excused++;
+        }
         if (c->served && !c->told_late)
             broken(a, &a->n.outlived, "call %s: its actor %" PRIu64 " is there at the end", c->id, c->pid);
     }

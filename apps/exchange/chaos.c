@@ -4,7 +4,8 @@
  * Beats and faults go round all live calls by two pointers into the list of channels, which step on when
  * their channel ends; a credit of time that each tick adds to keeps the rates exact at any load.
  * A cut is a reset, or silence: then nothing is read, sent or answered, pings included, as of a machine whose
- * cable was pulled; what happens meanwhile nobody is told. After it the connections of that time are reset. */
+ * cable was pulled; what happens meanwhile nobody is told. After it the connections of that time are reset, and
+ * the requests answered with 503. */
 #include "inside.h"
 
 #include <stdio.h>
@@ -194,10 +195,27 @@ static void pause_all(struct ex_model *m, bool pause)
             m->out.pause(m->out.ctx, c->id, pause);
 }
 
+bool ex_chaos_swallows(struct ex_model *m, const struct ex_request *req)
+{
+    if (!m->chaos.frozen)
+        return false;
+    if (m->chaos.n_unanswered < EX_UNANSWERED_MAX)
+        m->chaos.unanswered[m->chaos.n_unanswered++] = req->conn;
+    return true;
+}
+
+static void answer_late(struct ex_model *m)
+{
+    while (m->chaos.n_unanswered > 0)
+        ex_reply_send(m, (struct ex_reply){ EX_HTTP, m->chaos.unanswered[--m->chaos.n_unanswered] }, 503,
+                      NULL, NULL, NULL, 0);
+}
+
 static void thaw(struct ex_model *m, void *unused)
 {
     (void)unused;
     m->chaos.frozen = false;
+    answer_late(m);
     pause_all(m, false);
     ex_faults_reset(m);
     ex_chaos_connections(m);

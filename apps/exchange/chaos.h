@@ -10,13 +10,17 @@ struct ex_channel;
 struct ex_model;
 struct ex_request;
 
+#define EX_UNANSWERED_MAX 256
+
 struct ex_chaos {
     struct audit *audit; /* NULL: there is no chaos */
     struct ex_timer beat_timer, cut_timer, thaw_timer, sweep_timer;
     struct ex_channel *next_beat, *next_fault; /* whose turn it is */
     uint64_t last_ns, beat_credit, fault_credit, over_ns;
     size_t key;
-    bool frozen, silence_next, quiet; /* quiet: the run comes to its end */
+    bool frozen, silence_next, quiet;       /* quiet: the run comes to its end */
+    uint64_t unanswered[EX_UNANSWERED_MAX]; /* requests that came during a silence */
+    uint32_t n_unanswered;
 };
 
 int ex_chaos_new(struct ex_model *m); /* TDM_OK without chaos, too */
@@ -29,6 +33,8 @@ void ex_chaos_over(struct ex_model *m, const struct ex_channel *ch);
 void ex_chaos_sent(struct ex_model *m, const struct ex_channel *ch, uint64_t seq);
 void ex_chaos_forget(struct ex_model *m, const struct ex_channel *ch);
 void ex_chaos_finish(struct ex_model *m);
+/* True: there is silence, and the request was not looked at. */
+bool ex_chaos_swallows(struct ex_model *m, const struct ex_request *req);
 void ex_chaos_trail(struct ex_model *m, const struct ex_request *req);
 
 #endif

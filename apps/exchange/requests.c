@@ -480,7 +480,7 @@ void ex_model_request(struct ex_model *m, const struct ex_request *req)
 {
     int rights;
 
-    if (m->chaos.frozen)
+    if (ex_chaos_swallows(m, req))
         return;
     if (admit(m, req, &rights)) {
         if (strcmp(req->path, "/ari/exchange/trail") == 0 && m->chaos.audit != NULL)
@@ -510,6 +510,8 @@ int ex_model_ws_upgrade(struct ex_model *m, const struct ex_request *req, const 
 {
     int rights, refused = 1;
 
+    if (ex_chaos_swallows(m, req))
+        return 1;
     if (!admit(m, req, &rights)) {
         ex_scratch_free(m);
         return 1;

@@ -78,6 +78,9 @@ void tdm_call_has_ended(tdm_call *call, int cause); /* before or without tdm_sou
  * incarnation owned still comes here. Errors: TDM_EEXIST another call owns it, TDM_ETOOBIG, TDM_ENOMEM. */
 int tdm_call_own(tdm_call *call, const char *kind, const char *id);
 void tdm_call_let_go(tdm_call *call, const char *kind, const char *id);
+/* Each object of the kind that leads to this call now, also those of incarnations that crashed; up to 32 of all
+ * kinds. Looks through all objects of the source: for a restart, not for every day. */
+void tdm_call_each_owned(tdm_call *call, const char *kind, void (*fn)(void *ctx, const char *id), void *ctx);
 struct tdm_source *tdm_call_source_of(tdm_call *call);
 
 /* ---- the reader half: dispatch --------------------------------------------------------------- */

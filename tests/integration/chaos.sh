@@ -6,11 +6,11 @@
 set -uo pipefail
 tandem=$1/apps/tandem
 if [ -n "${2:-}" ]; then
-    seconds=$(($2 * 60)) calls=${3:-5000} kills=5 cut_ms=20000 beat_ms=2000 spread=10s..110s
+    seconds=$(($2 * 60)) calls=${3:-5000} kills=5 cut_ms=20000 beat_ms=2000 late_ms=8000 spread=10s..110s
 else
-    seconds=30 calls=500 kills=2 cut_ms=9000 beat_ms=1000 spread=3s..30s
+    seconds=30 calls=500 kills=2 cut_ms=9000 beat_ms=1000 late_ms=5000 spread=3s..30s
 fi
-margin_kb=8192
+margin_kb=8192 # of memory: what is left by one wave of calls, beside another
 work=$(mktemp -d)
 daemon= judge=
 trap 'touch "$work/stop"; kill $judge $(tree "$daemon") 2>/dev/null; rm -rf "$work"' EXIT
@@ -104,7 +104,7 @@ as_at_first() { [ "$(holds)" = "$first" ]; }
 exchange() {
     "$tandem" exchange --quiet --port "$port" --user caller:for-this-test-only --app router --extension 100 \
         --extension 200 --no-rtp-stats --at-once "$calls" --rate 1000 --beat-ms "$beat_ms" --faults-per-s 20 \
-        --fault-keys 12346790123467908015 --silence-ms 3000 --settle-ms 60000 --seed "$RANDOM" "$@" >"$work/judge.json" 2>"$work/judge.log"
+        --fault-keys 12346790123467908015 --silence-ms 3000 --late-ms "$late_ms" --settle-ms 60000 --seed "$RANDOM" "$@" >"$work/judge.json" 2>"$work/judge.log"
 }
 
 # kinds: how many actors ended with which reason.

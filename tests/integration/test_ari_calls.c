@@ -392,6 +392,42 @@ Test(ari_calls, a_crashed_call_goes_on_and_asks_whether_it_was_answered)
     end(&st);
 }
 
+static void plays_and_crashes(tdm_call *call)
+{
+    step(call, "life", (int)tdm_call_restarts(call));
+    if (tdm_call_restarts(call) == 0)
+        tdm_play_start(call, &(tdm_play_opts){ .media = (const char *const[]){ "sound:long", NULL } });
+    while (!tdm_call_ended(call)) {
+        tdm_event *event;
+
+        if (tdm_next_event(call, TDM_FOREVER, &event) != TDM_OK)
+            break;
+        if (strcmp(tdm_event_type(event), "ChannelHold") == 0)
+            tdm_assert(tdm_call_self(call), 1 + 1 == 3);
+    }
+}
+
+Test(ari_calls, what_a_crashed_incarnation_left_playing_is_stopped)
+{
+    struct story st;
+    char id[80], target[120];
+
+    begin(&st, plays_and_crashes);
+    snprintf(id, sizeof id, "%s", playback(&st, 1));
+    say_playback(&st, "PlaybackStarted", id, "playing");
+    story_say_event(&st, "c1", "ChannelHold");
+    cr_assert(story_wait_log(&st, "step", "life=1"));
+    snprintf(target, sizeof target, "/ari/playbacks/%s", id);
+    cr_assert(ari_server_wait_request(st.server, "DELETE", target, 1));
+    say_playback(&st, "PlaybackStarted", id, "playing"); /* its request was on the way */
+    cr_assert(ari_server_wait_request(st.server, "DELETE", target, 2));
+    say_playback(&st, "PlaybackStarted", "another-program's", "playing");
+    say_playback(&st, "PlaybackFinished", id, "done");
+    cr_assert(story_wait(&st, "event", "c1", "PlaybackFinished", 1));
+    cr_assert(eq(sz, ari_server_requests(st.server, "DELETE", "/ari/playbacks/another"), 0));
+    end(&st);
+}
+
 Test(ari_calls, a_simulated_exchange_is_told_what_reached_the_actor_over_its_crash)
 {
     struct story st;
