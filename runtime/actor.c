@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "inbox.h"
 #include "module.h"
 #include "runtime.h"
 #include "slot.h"
@@ -90,6 +91,10 @@ static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cf
     a->behaviour = cfg->module != NULL ? &module_unresolved : cfg->behaviour; /* see module_begin() */
     a->fibers = a->behaviour->run != NULL;
     atomic_store_explicit(&a->overflow, (uint8_t)cfg->overflow, memory_order_relaxed); /* see actor.h */
+    /* release: the account itself; partner: turned_away() */
+    atomic_store_explicit(&a->account, account_of(cfg->module != NULL ? cfg->module : cfg->behaviour->name),
+                          memory_order_release);
+    inbox_open(a, cfg->overflow);
     atomic_store_explicit(&a->limit,
                           (uint16_t)(cfg->mailbox_limit == 0 ? TDM_MAILBOX_DEFAULT : cfg->mailbox_limit),
                           memory_order_relaxed);
@@ -149,12 +154,15 @@ int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct t
     a->inbox = NULL;
     a->inbox_count = 0;
     a->handled = 0;
+    a->staged = NULL;
+    a->staged_count = 0;
+    a->scanned = a->sift_at = &a->inbox;
+    a->pinned = NULL;
     a->child = NULL;
     a->family = NULL;
     a->history = NULL;
     a->tag = NULL;
-    atomic_store_explicit(&a->drop_oldest, 0, memory_order_relaxed); /* nobody knows the address yet */
-    atomic_store_explicit(&a->place_end, 0, memory_order_relaxed);   /* as above */
+    atomic_store_explicit(&a->place_end, 0, memory_order_relaxed); /* nobody knows the address yet */
     err = set_tag(a, cfg->tag);
     if (err == TDM_OK)
         err = set_history(a, cfg->history);
@@ -184,22 +192,10 @@ void actor_launch(struct tdm_self *a)
     atomic_store_explicit(&a->gen, gen, memory_order_release); /* partner: actor_of */
 }
 
-/* Answers, notices and timers of the incarnation before mean nothing to the next. */
-static void drop_checked(struct tdm_self *a)
+static bool was_checked(const struct tdm_msg *m, uint64_t unused)
 {
-    struct tdm_msg **at = &a->inbox;
-
-    while (*at != NULL) {
-        struct tdm_msg *m = *at;
-        if (m->to_ != MSG_CHECKED && m->to_ != MSG_LINK_EXIT) {
-            at = &m->next_;
-            continue;
-        }
-        *at = m->next_;
-        a->inbox_count--;
-        a->handled++;
-        tdm_msg_free(a->rt, m);
-    }
+    (void)unused;
+    return m->to_ == MSG_CHECKED || m->to_ == MSG_LINK_EXIT;
 }
 
 int actor_relaunch(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
@@ -213,7 +209,8 @@ int actor_relaunch(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
     clear_incarnation(a, cfg);
     a->start = start;
     a->use = use;
-    drop_checked(a);
+    /* answers, notices and timers of the incarnation before mean nothing to the next */
+    inbox_free(a, inbox_remove(a, was_checked, 0, true));
     if (a->history != NULL)
         a->history->next = 0;
     uint32_t gen = a->next_gen++;

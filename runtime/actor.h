@@ -5,6 +5,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
+#include "account.h"
 #include "mailbox.h"
 #include "tandem/actor.h"
 #include "tandem/supervisor.h"
@@ -54,22 +55,29 @@ struct tdm_self {
     /* written by any sender */
     alignas(64) struct mailbox box;
     _Atomic uint64_t control; /* generation << 32 | CONTROL_*: stop and kill, ahead of mail, never refused */
-    _Atomic uint32_t drop_oldest; /* with TDM_DROP_OLDEST: how many the reader owes to drop */
     /* read by any sender, written at spawn, restart and end (release; partner: actor_of's acquire) */
     _Atomic uint32_t gen;   /* of the incarnation that may be addressed; 0: none */
     _Atomic uint32_t birth; /* gen of the place's first incarnation; 0: no place */
     uint32_t slot;
     _Atomic uint16_t limit; /* relaxed: set before the address is known, the same for all incarnations */
     _Atomic uint8_t overflow;
-    uint8_t fibers;                 /* 1: runs on a stack of its own */
-    pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
-    _Atomic uint64_t place_end;     /* what tdm_place_end() said, with the birth it meant; see family.c */
+    _Atomic(struct account *) account; /* of its class */
+    uint8_t fibers;                    /* 1: runs on a stack of its own */
+    pthread_spinlock_t family_lock;    /* of `family`, for those who start children from other threads */
+    _Atomic uint64_t place_end;        /* what tdm_place_end() said, with the birth it meant; see family.c */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
     /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
     alignas(64) struct tdm_msg *inbox; /* taken from the box, oldest first */
     uint32_t inbox_count;
-    uint32_t handled; /* of the batch, still counted in the box */
+    uint32_t handled;         /* read, but still counted in the box */
+    struct tdm_msg **scanned; /* in the inbox: what a fiber's present wait has seen */
+    struct tdm_msg **sift_at; /* in the inbox: from here on it is not sifted yet */
+    struct tdm_msg *pinned;   /* a fiber looks at it */
+    struct tdm_msg *staged;   /* taken from the box by a sender; see inbox.c, as for the lock */
+    uint32_t staged_count;
+    bool inbox_shared; /* TDM_DROP_OLDEST: all of these are under the lock */
+    pthread_spinlock_t inbox_lock;
     const struct tdm_behaviour *behaviour;
     void *state;
     struct fiber *fiber;
@@ -170,8 +178,14 @@ int actor_run_init(struct tdm_self *a);
 void actor_make_runnable(struct tdm_self *a);
 /* The start argument is not needed any more. */
 void actor_drop_start(struct tdm_self *a);
-/* Everything that has come, behind what is already in hand; where it begins. See slice.c. */
-struct tdm_msg **actor_fetch(struct tdm_self *a);
+/* Everything that has come, behind what is already in hand, and sift_at where it begins. False: nothing new, and the turn
+ * is given up: the caller may not touch the actor any more, but for go_idle(). See inbox.c. */
+bool actor_fetch(struct tdm_self *a);
+/* The same for who keeps the turn, though there be nothing. */
+void actor_fetch_rest(struct tdm_self *a);
+bool actor_has_mail(struct tdm_self *a);
+void actor_sift_inbox(struct tdm_self *a);
+void actor_sift_from_start(struct tdm_self *a);
 /* Oldest message in hand, or NULL. */
 struct tdm_msg *actor_pop(struct tdm_self *a);
 /* Note a message in the history that a crash report shows. */
@@ -186,8 +200,8 @@ bool actor_unwanted(struct tdm_self *a, struct tdm_msg *msg);
 void actor_forget_ref(struct tdm_self *a, tdm_ref ref);
 /* An exit that came through a link and still waits in a fiber's inbox: gone. */
 void actor_forget_exit(struct tdm_self *a, tdm_pid from);
-/* Count it and free it (NULL: only count), or answer it if it is a signal. */
-void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *why);
+/* Count it and free it, or answer it if it is a signal. */
+void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, enum dead_cause cause);
 
 /* ---- self.c ---------------------------------------------------------------------------------- */
 /* A reason somebody filled in by hand: its text ends, and one that was cut inside a character is cut before it. */
@@ -273,7 +287,6 @@ enum { FIBER_WAITS = 1000 };
 int fiber_start(struct tdm_self *a, uint32_t stack_bytes);
 int fiber_resume(struct tdm_self *a); /* FIBER_WAITS, or what `run` returned */
 void fiber_tell_stop(struct tdm_self *a);
-void fiber_rescan(struct tdm_self *a); /* the inbox was changed behind a wait's back */
 void fiber_taken(struct tdm_self *a, const struct tdm_msg *msg);
 /* What its code was given last and has not taken; no longer the fiber's. NULL: nothing. */
 struct tdm_msg *fiber_put_down(struct tdm_self *a);

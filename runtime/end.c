@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crash_report.h"
+#include "inbox.h"
 #include "module.h"
 #include "runtime.h"
 #include "slot.h"
@@ -25,7 +26,7 @@ void actor_set_reason(struct tdm_self *a, const struct tdm_reason *reason)
     a->flags |= ACTOR_EXITING;
 }
 
-static void drop_mail(struct tdm_self *a, struct tdm_msg *list, const char *why)
+static void drop_mail(struct tdm_self *a, struct tdm_msg *list, enum dead_cause why)
 {
     while (list != NULL) {
         struct tdm_msg *next = list->next_;
@@ -67,37 +68,13 @@ void actor_put_down(struct tdm_self *a, bool crashed)
         return;
     }
     m->to_ = MSG_AGAIN;
-    m->next_ = a->inbox;
-    a->inbox = m;
-    a->inbox_count++;
-    a->handled--; /* it was counted when it was taken up, and is again among the unread */
-}
-
-/* The end of what a place stands for is not waited for a second time: see family_place_over(). */
-bool actor_has_unread(struct tdm_self *a, uint32_t type)
-{
-    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
-        (void)actor_fetch(a); /* there is something, so the turn stays ours */
-    for (const struct tdm_msg *m = a->inbox; m != NULL; m = m->next_)
-        if (m->type == type && m->to_ != MSG_AGAIN)
-            return true;
-    return false;
+    inbox_put_first(a, m);
 }
 
 /* Unread mail of a place whose next incarnation starts afresh. The box stays BUSY: ours. */
 void actor_drop_unread(struct tdm_self *a)
 {
-    uint32_t dropped = a->handled + a->inbox_count;
-    uint32_t count = 0;
-
-    drop_mail(a, a->inbox, "restart");
-    a->inbox = NULL;
-    a->inbox_count = 0;
-    a->handled = 0;
-    atomic_store_explicit(&a->drop_oldest, 0, memory_order_relaxed); /* what was owed goes with the rest */
-    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
-        drop_mail(a, box_take(&a->box, 0, 0, &count), "restart");
-    box_release(&a->box, dropped + count); /* or the next incarnation's bound would be so much lower */
+    drop_mail(a, inbox_empty(a), DEAD_RESTART);
 }
 
 /* The last callback. Its failure is the reason then. A fault in it, or a way out of it, lands in the scheduler, which
@@ -184,10 +161,7 @@ void actor_bury(struct tdm_self *a)
 
     tdm_count(&counter_ended, 1);
     atomic_store_explicit(&a->birth, 0, memory_order_release);
-    drop_mail(a, a->inbox, "ended");
-    a->inbox = NULL;
-    a->inbox_count = 0;
-    drop_mail(a, box_close(&a->box), "ended");
+    drop_mail(a, inbox_close(a), DEAD_ENDED);
     if (a->tag != NULL)
         runtime_free_block(rt, a->tag, 64);
     if (a->history != NULL)

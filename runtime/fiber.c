@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "context.h"
+#include "inbox.h"
 #include "runtime.h"
 #include "sanitize.h"
 #include "tandem/log.h"
@@ -29,8 +30,7 @@ struct fiber {
     struct tdm_self *actor;
     char *stack; /* lowest address, the guard's */
     size_t stack_bytes;
-    struct tdm_msg *current;  /* given to the code, ours to free */
-    struct tdm_msg **scanned; /* of the inbox: what the present wait has seen */
+    struct tdm_msg *current; /* given to the code, ours to free */
     tdm_ref wait_timer;
     bool running, stop, timed_out;
 #ifdef WITH_ASAN
@@ -318,11 +318,6 @@ void fiber_tell_stop(struct tdm_self *a)
     a->flags |= ACTOR_STOP_UNTOLD;
 }
 
-void fiber_rescan(struct tdm_self *a)
-{
-    a->fiber->scanned = &a->inbox;
-}
-
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 struct wish {
@@ -333,10 +328,8 @@ struct wish {
 /* An answer, a notice or a timer may be stale; that is decided when it is first looked at, and once. */
 static bool stale(struct tdm_self *a, struct fiber *f, struct tdm_msg *m)
 {
-    bool ends_wait = m->ref != 0 && m->ref == f->wait_timer;
+    bool ends_wait = m->ref == f->wait_timer;
 
-    if (m->ref == 0 || m->to_ >= MSG_AGAIN)
-        return false;
     if (actor_unwanted(a, m))
         return true;
     m->to_ = MSG_CHECKED;
@@ -351,19 +344,20 @@ static bool stale(struct tdm_self *a, struct fiber *f, struct tdm_msg *m)
 /* The first wanted message beyond what this wait has seen, taken out of the inbox. */
 static struct tdm_msg *look(struct tdm_self *a, struct fiber *f, const struct wish *wish)
 {
-    while (*f->scanned != NULL) {
-        struct tdm_msg *m = *f->scanned;
-        struct tdm_msg *next = m->next_;
-        bool gone = stale(a, f, m);
-        if (!gone && wish->want != NULL && !wish->want(m, wish->ctx)) {
-            f->scanned = &m->next_;
+    struct tdm_msg *m;
+    bool checked;
+
+    while ((m = inbox_look(a, &checked)) != NULL) {
+        bool gone = !checked && stale(a, f, m);
+        if (!checked)
+            inbox_checked(a, gone ? NULL : m);
+        if (gone)
             continue;
-        }
-        *f->scanned = next;
-        a->inbox_count--;
-        a->handled++;
-        if (!gone)
+        if (wish->want == NULL || wish->want(m, wish->ctx)) {
+            inbox_read(a);
             return m;
+        }
+        inbox_pass(a);
     }
     return NULL;
 }
@@ -385,7 +379,7 @@ static int wait_for(tdm_self *self, const struct wish *wish, uint64_t timeout_ns
     tdm_msg_free(self->rt, f->current);
     f->current = NULL;
     f->timed_out = false;
-    f->scanned = &self->inbox;
+    inbox_scan(self);
     for (;;) {
         if (self->flags & ACTOR_STOP_UNTOLD) {
             self->flags &= ~(uint32_t)ACTOR_STOP_UNTOLD;

@@ -10,6 +10,7 @@
  * Touched by the worker running the actor. */
 #include <string.h>
 
+#include "inbox.h"
 #include "runtime.h"
 #include "tandem/registry.h"
 
@@ -320,24 +321,20 @@ void tdm_self_connected(tdm_self *self, bool connected)
     }
 }
 
+static bool asks(const struct tdm_msg *m, uint64_t pid)
+{
+    return (m->type == SIG_LINK || m->type == SIG_MONITOR) && m->to_ == pid;
+}
+
 /* Requests that came before the address was gone and were not read. */
 static void answer_unread(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason)
 {
-    struct tdm_msg **at;
-
-    if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
-        (void)actor_fetch(a); /* there is something, so the turn stays ours */
-    at = &a->inbox;
-    while (*at != NULL) {
-        struct tdm_msg *m = *at;
-        if (!((m->type == SIG_LINK || m->type == SIG_MONITOR) && m->to_ == pid.id)) {
-            at = &m->next_;
-            continue;
-        }
-        *at = m->next_;
-        a->inbox_count--;
-        a->handled++;
+    actor_fetch_rest(a);
+    struct tdm_msg *m = inbox_remove(a, asks, pid.id, true);
+    while (m != NULL) {
+        struct tdm_msg *next = m->next_;
         link_refused(a->rt, m, reason);
+        m = next;
     }
 }
 

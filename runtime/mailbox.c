@@ -66,12 +66,25 @@ void box_release(struct mailbox *box, uint32_t handled)
     uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
     uint64_t new;
 
+    if (handled == 0)
+        return;
     do { /* relaxed: only the count changes, no message is passed on */
         if (box_count(old) == BOX_COUNT_MAX)
             return;
         new = box_word(box_ptr(old), less(box_count(old), handled));
     } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, new, memory_order_relaxed,
                                                     memory_order_relaxed));
+}
+
+void box_count_again(struct mailbox *box)
+{
+    uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
+
+    /* relaxed: as box_release() */
+    while (!atomic_compare_exchange_weak_explicit(&box->word, &old,
+                                                  box_word(box_ptr(old), box_count(old) + 1),
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 struct tdm_msg *box_close(struct mailbox *box)

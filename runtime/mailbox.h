@@ -91,6 +91,9 @@ struct tdm_msg *box_take(struct mailbox *box, uint32_t handled, uint32_t kept, u
 /* Reader. `handled` messages no longer count against the bound. */
 void box_release(struct mailbox *box, uint32_t handled);
 
+/* Reader. One that was released is unread again. */
+void box_count_again(struct mailbox *box);
+
 /* Reader. Nothing more comes in; what was there, oldest first. Partner of box_push's load of CLOSED: none is
  * needed, a sender that loses learns it from the word itself. */
 struct tdm_msg *box_close(struct mailbox *box);

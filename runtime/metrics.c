@@ -262,25 +262,40 @@ __attribute__((format(printf, 2, 3))) static void say(struct text *t, const char
     t->used += n > 0 ? (size_t)n : 0;
 }
 
+/* A name may go on with labels in braces. */
+static size_t family_bytes(const struct series *s)
+{
+    return strcspn(s->name, "{");
+}
+
+static bool same_family(const struct series *s, const struct series *t)
+{
+    size_t n = family_bytes(s);
+
+    return n == family_bytes(t) && memcmp(s->name, t->name, n) == 0;
+}
+
 static const char *type_word(const struct series *s)
 {
-    size_t n = strlen(s->name);
+    size_t n = family_bytes(s);
 
     if (s->histogram)
         return "histogram";
-    return n > 6 && strcmp(s->name + n - 6, "_total") == 0 ? "counter" : "gauge";
+    return n > 6 && strncmp(s->name + n - 6, "_total", 6) == 0 ? "counter" : "gauge";
 }
 
 static void say_help(struct text *t, const struct series *s)
 {
-    say(t, "# HELP %s ", s->name);
+    int n = (int)family_bytes(s);
+
+    say(t, "# HELP %.*s ", n, s->name);
     for (const char *c = s->help == NULL ? "" : s->help; *c != '\0'; c++) {
         if (*c == '\n' || *c == '\\')
             say(t, "\\%c", *c == '\n' ? 'n' : '\\');
         else
             say(t, "%c", *c);
     }
-    say(t, "\n# TYPE %s %s\n", s->name, type_word(s));
+    say(t, "\n# TYPE %.*s %s\n", n, s->name, type_word(s));
 }
 
 /* Seconds with all nine decimals, by integers: printf's %f asks the locale for its decimal sign. */
@@ -322,7 +337,9 @@ size_t tdm_metrics_text(char *buf, size_t bytes)
     qsort(reg.series, (size_t)reg.count, sizeof reg.series[0], by_name);
     for (int i = 0; i < reg.count; i++) {
         const struct series *s = &reg.series[i];
-        say_help(&t, s);
+        if (i == 0 ||
+            !same_family(s, s - 1)) /* sorted: a family stands together, since '{' comes after all letters */
+            say_help(&t, s);
         if (s->histogram)
             say_histogram(&t, s);
         else

@@ -7,6 +7,7 @@
 #include "actor.h"
 #include "pool.h"
 #include "tandem/env.h"
+#include "tandem/log.h"
 #include "tandem/metrics.h"
 #include "tandem/runtime.h"
 #include "tandem/timer.h"
@@ -43,6 +44,7 @@ struct tdm_runtime {
     uint32_t *free_slots; /* under slot_lock */
     uint32_t free_slot_count, free_slot_room;
     _Atomic uint64_t next_ref;
+    struct tdm_log_limiter dead_letter_log;
     /* threads that entered */
     pthread_mutex_t thread_lock;
     struct thread *threads;

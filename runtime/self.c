@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "inbox.h"
 #include "runtime.h"
 
 tdm_pid tdm_self_pid(const tdm_self *self)
@@ -41,7 +42,7 @@ uint64_t tdm_now_ns(const tdm_self *self)
 
 uint32_t tdm_self_mailbox_length(const tdm_self *self)
 {
-    return box_count(atomic_load_explicit(&self->box.word, memory_order_relaxed)) - self->handled;
+    return inbox_length((struct tdm_self *)self);
 }
 
 void tdm_self_tag(tdm_self *self, const char *tag)

@@ -5,15 +5,9 @@
  * Invariant: a message belongs to its sender until the push succeeds, and to the reader from then on.
  * Stop and kill go beside the mailbox, in one word that also holds the generation they mean: so they are
  * never refused, and never hit the next incarnation. Everything here may run on any thread. */
+#include "account.h"
+#include "inbox.h"
 #include "runtime.h"
-#include "tandem/log.h"
-
-TDM_COUNTER(counter_dead_letters, "tandem_dead_letters_total", "messages that found no reader");
-TDM_COUNTER(counter_refused, "tandem_mailbox_refused_total", "messages refused by a full mailbox");
-TDM_COUNTER(counter_dropped, "tandem_mailbox_dropped_total", "messages dropped by a full mailbox");
-
-/* With TDM_DROP_OLDEST: how far beyond its limit a box may be until the reader drops. */
-#define OWED_MAX 4096u
 
 void actor_make_runnable(struct tdm_self *a)
 {
@@ -22,30 +16,62 @@ void actor_make_runnable(struct tdm_self *a)
 
 static int set_control(struct tdm_self *a, uint32_t gen, uint32_t bit);
 
-static int overflow(struct tdm_runtime *rt, struct tdm_self *a, struct tdm_msg *msg)
+/* The incarnation that was meant, and no other: its number is read first, and stands if the address still means it. */
+static void overload(struct tdm_runtime *rt, struct tdm_self *a, uint64_t to)
+{
+    uint32_t gen = atomic_load_explicit(&a->gen, memory_order_acquire);
+
+    if (gen != 0 && actor_of(rt, to) == a)
+        set_control(a, gen, CONTROL_OVERLOAD);
+}
+
+/* For the class of who holds the slot now: of a sender with an old address that may be the next tenant's. */
+static void turned_away(struct tdm_self *a, enum turned_away_cause cause)
+{
+    account_turned_away(atomic_load_explicit(&a->account, memory_order_acquire),
+                        cause); /* partner: clear_incarnation() */
+}
+
+/* The one that found the box full is let in, and the oldest goes; or itself, when nothing else may go. */
+static int drop_oldest(struct tdm_runtime *rt, struct tdm_self *a, uint64_t to, struct tdm_msg *msg)
+{
+    struct tdm_msg *dropped;
+    enum box_push how = inbox_push_dropping(a, to, msg, &dropped);
+
+    if (how == BOX_GONE)
+        return TDM_ENOPROC;
+    if (how == BOX_WAKE)
+        actor_make_runnable(a);
+    if (how == BOX_FULL) {
+        msg->next_ = dropped;
+        dropped = msg;
+    }
+    while (dropped != NULL) {
+        struct tdm_msg *next = dropped->next_;
+        turned_away(a, DROPPED_OLDEST);
+        tdm_msg_free(rt, dropped);
+        dropped = next;
+    }
+    return TDM_OK;
+}
+
+static int overflow(struct tdm_runtime *rt, struct tdm_self *a, uint64_t to, struct tdm_msg *msg)
 {
     switch ((enum tdm_overflow)atomic_load_explicit(&a->overflow, memory_order_relaxed)) {
     case TDM_DROP_NEWEST:
-        tdm_count(&counter_dropped, 1);
+        turned_away(a, DROPPED_NEWEST);
         tdm_msg_free(rt, msg);
         return TDM_OK;
     case TDM_DROP_OLDEST:
-        /* relaxed: a number the reader pays off; the push after it orders the rest. One that does not come to pay
-         * it, because its callback takes long, does not make us grow without end. */
-        if (atomic_fetch_add_explicit(&a->drop_oldest, 1, memory_order_relaxed) < actor_limit(a) + OWED_MAX)
-            return actor_post_locked(rt, msg->to_, msg);
-        atomic_fetch_sub_explicit(&a->drop_oldest, 1, memory_order_relaxed);
-        tdm_count(&counter_dropped, 1);
-        tdm_msg_free(rt, msg);
-        return TDM_OK;
+        return drop_oldest(rt, a, to, msg);
     case TDM_OVERFLOW_EXIT:
-        set_control(a, atomic_load_explicit(&a->gen, memory_order_relaxed), CONTROL_OVERLOAD);
-        tdm_count(&counter_refused, 1);
+        turned_away(a, OVERLOADED);
+        overload(rt, a, to);
         return TDM_EFULL;
     case TDM_REFUSE:
         break;
     }
-    tdm_count(&counter_refused, 1);
+    turned_away(a, REFUSED);
     return TDM_EFULL;
 }
 
@@ -64,7 +90,7 @@ static inline int deliver_to(struct tdm_runtime *rt, uint64_t to, struct tdm_msg
     case BOX_PUSHED:
         return TDM_OK;
     case BOX_FULL:
-        return overflow(rt, a, msg);
+        return overflow(rt, a, to, msg);
     case BOX_GONE:
         break;
     }
@@ -87,7 +113,7 @@ int runtime_send_unbounded(struct tdm_runtime *rt, tdm_pid to, struct tdm_msg *m
     runtime_point(rt, "mailbox.push");
     int err = deliver_to(rt, to.id, msg, false);
     if (err == TDM_ENOPROC)
-        tdm_count(&counter_dead_letters, 1);
+        account_dead_letter(rt, DEAD_GONE, msg->type, to.id);
     return err;
 }
 
@@ -99,7 +125,7 @@ static inline int send_counted(struct tdm_runtime *rt, uint64_t to, struct tdm_m
     runtime_point(rt, "mailbox.push");
     int err = deliver_to(rt, to, msg, true);
     if (err == TDM_ENOPROC)
-        actor_dead_letter(rt, NULL, "gone");
+        account_dead_letter(rt, DEAD_GONE, msg->type, to);
     return err;
 }
 
@@ -151,15 +177,14 @@ bool tdm_alive(struct tdm_runtime *rt, tdm_pid pid)
     return actor_of(rt, pid.id & ~PLACE_BIT) != NULL;
 }
 
-void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, const char *why)
+void actor_dead_letter(struct tdm_runtime *rt, struct tdm_msg *msg, enum dead_cause cause)
 {
     static const struct tdm_reason noproc = { .kind = TDM_EXIT_NOPROC };
 
-    if (msg != NULL && msg->type >= TDM_MSG_INTERNAL && msg->type < SIG_LAST) {
+    if (msg->type >= TDM_MSG_INTERNAL && msg->type < SIG_LAST) {
         link_refused(rt, msg, &noproc);
         return;
     }
-    tdm_count(&counter_dead_letters, 1);
-    tdm_log_debug("actor.dead_letter", "why=%s type=%u", why, msg == NULL ? 0 : msg->type);
+    account_dead_letter(rt, cause, msg->type, msg->to_);
     tdm_msg_free(rt, msg);
 }

@@ -33,67 +33,6 @@ bool actor_accepts(const struct tdm_self *a, const struct tdm_msg *msg)
            (msg->type < TDM_MSG_INTERNAL || msg->type >= TDM_MSG_USER);
 }
 
-struct tdm_msg *actor_pop(struct tdm_self *a)
-{
-    struct tdm_msg *m = a->inbox;
-
-    if (m != NULL) {
-        a->inbox = m->next_;
-        a->inbox_count--;
-        a->handled++;
-    }
-    return m;
-}
-
-/* Everything that has come, behind what is already in hand; where it begins. NULL: nothing new, and the turn
- * is given up: the caller may not touch the actor any more, but for go_idle(). */
-struct tdm_msg **actor_fetch(struct tdm_self *a)
-{
-    uint32_t handled = a->handled;
-    uint32_t count = 0;
-
-    a->handled = 0; /* before box_take: afterwards the actor may be another worker's */
-    runtime_point(a->rt, "mailbox.take");
-    struct tdm_msg *first = box_take(&a->box, handled, a->inbox_count, &count);
-    if (first == NULL)
-        return NULL;
-    struct tdm_msg **end = &a->inbox;
-    while (*end != NULL)
-        end = &(*end)->next_;
-    *end = first;
-    a->inbox_count += count;
-    return end;
-}
-
-void actor_forget_ref(struct tdm_self *a, tdm_ref ref)
-{
-    for (struct tdm_msg **at = &a->inbox; *at != NULL; at = &(*at)->next_) {
-        struct tdm_msg *m = *at;
-        if (m->to_ != MSG_CHECKED || m->ref != ref)
-            continue;
-        *at = m->next_;
-        a->inbox_count--;
-        a->handled++;
-        tdm_msg_free(a->rt, m);
-        return;
-    }
-}
-
-void actor_forget_exit(struct tdm_self *a, tdm_pid from)
-{
-    struct tdm_msg **at = &a->inbox;
-
-    while (*at != NULL && !((*at)->to_ == MSG_LINK_EXIT && (*at)->from.id == from.id))
-        at = &(*at)->next_;
-    if (*at == NULL)
-        return;
-    struct tdm_msg *m = *at;
-    *at = m->next_;
-    a->inbox_count--;
-    a->handled++;
-    tdm_msg_free(a->rt, m);
-}
-
 /* The turn was given up. A control request that came while the box was still BUSY roused nobody, so look
  * once more. seq_cst on both sides (partner: set_control): either we see the bit, or the setter saw IDLE. */
 static void go_idle(struct tdm_self *a)
@@ -112,41 +51,11 @@ void actor_remember(struct tdm_self *a, const struct tdm_msg *m)
     h->entries[at].bytes = m->bytes;
 }
 
-/* The bound is for what others send of their own accord, not for signals, notices, answers and timers. */
-static bool droppable(const struct tdm_msg *m)
-{
-    bool of_the_runtime = m->type < TDM_MSG_EVENT || (m->type >= TDM_MSG_INTERNAL && m->type < TDM_MSG_USER);
-
-    return !of_the_runtime && !timer_is_timer(m->ref);
-}
-
-/* Drop the oldest in hand, as far as it is owed and may be dropped. */
-static void pay_dropped(struct tdm_self *a)
-{
-    uint32_t owed = atomic_exchange_explicit(&a->drop_oldest, 0, memory_order_relaxed); /* see overflow() */
-    struct tdm_msg **at = &a->inbox;
-    while (owed > 0 && *at != NULL) {
-        struct tdm_msg *m = *at;
-        if (!droppable(m)) {
-            at = &m->next_;
-            continue;
-        }
-        *at = m->next_;
-        a->inbox_count--;
-        a->handled++;
-        owed--;
-        tdm_count(&counter_dropped, 1);
-        tdm_msg_free(a->rt, m);
-    }
-    if (owed > 0) /* what is under way */
-        atomic_fetch_add_explicit(&a->drop_oldest, owed, memory_order_relaxed);
-}
-
 /* True: the message is for the behaviour. False: it was the runtime's, or nobody's. */
 bool actor_sift(struct tdm_self *a, struct tdm_msg *m)
 {
     if (!actor_accepts(a, m)) {
-        actor_dead_letter(a->rt, m, "stale");
+        actor_dead_letter(a->rt, m, DEAD_STALE);
         return false;
     }
     if (m->type >= TDM_MSG_INTERNAL && m->type < SIG_CHILD_STARTED)
@@ -316,8 +225,6 @@ int actor_run_init(struct tdm_self *a)
     return err;
 }
 
-static void sift_inbox(struct tdm_self *a, struct tdm_msg **at);
-
 /* True: it has started and goes on. */
 static bool start(struct tdm_self *a)
 {
@@ -331,8 +238,8 @@ static bool start(struct tdm_self *a)
         a->flags |= ACTOR_STARTED;
         if (!(a->flags & ACTOR_LATE_START))
             actor_started(a);
-        if (a->fibers && a->inbox != NULL) /* kept mail that came between two incarnations */
-            sift_inbox(a, &a->inbox);
+        if (a->fibers) /* kept mail that came between two incarnations */
+            actor_sift_from_start(a);
         return true;
     }
     if (err == TDM_IGNORE)
@@ -353,14 +260,9 @@ void actor_started(struct tdm_self *a)
 /* True: go on. False: ended, or the turn is given up. */
 static bool step_behaviour(struct tdm_self *a)
 {
-    if (__builtin_expect(atomic_load_explicit(&a->drop_oldest, memory_order_relaxed) > 0, 0)) {
-        if (box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) != BOX_BUSY)
-            (void)actor_fetch(a); /* there is something: it does not go idle */
-        pay_dropped(a);
-    }
     struct tdm_msg *m = actor_pop(a);
     if (m == NULL) {
-        if (actor_fetch(a) != NULL)
+        if (actor_fetch(a))
             return true;
         go_idle(a);
         return false;
@@ -371,27 +273,7 @@ static bool step_behaviour(struct tdm_self *a)
         obey_signal(a);
         return false;
     }
-    if (a->handled >= 64 || a->handled * 16 >= actor_limit(a)) { /* small boxes are counted closely */
-        box_release(&a->box, a->handled);
-        a->handled = 0;
-    }
     return true;
-}
-
-/* Take the runtime's own messages out of what has come, so that the fiber sees only its own. */
-static void sift_inbox(struct tdm_self *a, struct tdm_msg **at)
-{
-    while (*at != NULL) {
-        struct tdm_msg *m = *at;
-        struct tdm_msg *next = m->next_;
-        if (actor_sift(a, m)) {
-            at = &m->next_;
-            continue;
-        }
-        *at = next;
-        a->inbox_count--;
-        a->handled++;
-    }
 }
 
 static bool step_fiber(struct tdm_self *a)
@@ -404,16 +286,11 @@ static bool step_fiber(struct tdm_self *a)
     }
     if (a->flags & ACTOR_EXITING)
         return !obey_return(a, TDM_OK);
-    struct tdm_msg **news = actor_fetch(a);
-    if (news == NULL) {
+    if (!actor_fetch(a)) {
         go_idle(a);
         return false;
     }
-    sift_inbox(a, news);
-    if (atomic_load_explicit(&a->drop_oldest, memory_order_relaxed) > 0) {
-        pay_dropped(a);
-        fiber_rescan(a); /* what its wait had looked at may be gone */
-    }
+    actor_sift_inbox(a);
     if (a->flags & ACTOR_EXITING) {
         obey_signal(a);
         return false;
@@ -436,8 +313,7 @@ bool actor_run(struct tdm_self *a, uint32_t budget)
         if (__builtin_expect((uint32_t)atomic_load_explicit(&a->control, memory_order_relaxed) != 0, 0) &&
             obey_control(a))
             return false;
-        if ((a->flags & ACTOR_STOP_SEEN) && a->inbox == NULL &&
-            box_ptr(atomic_load_explicit(&a->box.word, memory_order_relaxed)) == BOX_BUSY) {
+        if ((a->flags & ACTOR_STOP_SEEN) && !actor_has_mail(a)) {
             actor_end(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN }, true); /* drained */
             return false;
         }

@@ -2,7 +2,8 @@
  *
  * A counter is a static object; adding to it touches only memory of the thread that adds. Names follow
  * Prometheus: what only grows is tandem_<what>_total and is shown as a counter, other names are gauges,
- * to which one adds and from which one takes away. Several objects of one name are one counter. A process
+ * to which one adds and from which one takes away. A name may go
+ * on with labels, name{key="value"}, in a fixed order. Several objects of one name are one counter. A process
  * has one set of them, however many runtimes it has. */
 #ifndef TANDEM_METRICS_H
 #define TANDEM_METRICS_H
