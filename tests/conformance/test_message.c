@@ -1,336 +1,12 @@
-/* Groups H (links and monitors) and I (messages and requests). */
-#include <signal.h>
+/* Group I: messages, requests, and what finds no reader. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "rounds.h"
 #include "sup_fixture.h"
+#include "tandem/log.h"
 #include "tandem/metrics.h"
-
-static tdm_pid trapping(struct world *w, uint64_t number)
-{
-    return spawn_with(w, number, (struct tdm_spawn_cfg){ .trap_exit = true });
-}
-
-struct exit_order {
-    tdm_pid to;
-    enum tdm_exit_kind kind;
-};
-
-static int send_exit(tdm_self *self, void *arg)
-{
-    const struct exit_order *o = arg;
-    int err = tdm_exit_send(
-        self, o->to,
-        &(struct tdm_reason){ .kind = o->kind, .code = o->kind == TDM_EXIT_ERROR ? TDM_EPEER : 0 });
-
-    return err == TDM_ENOPROC ? TDM_OK : err;
-}
-
-WORLD_TEST(links, H1_a_plain_actor_follows_an_abnormal_end_and_a_shutdown)
-{
-    deed *ends[] = { exit_error, exit_shutdown, fail_assert };
-    enum tdm_exit_kind kinds[] = { TDM_EXIT_ERROR, TDM_EXIT_SHUTDOWN, TDM_EXIT_ERROR };
-
-    for (uint64_t i = 0; i < 3; i++) {
-        tdm_pid a = spawn_worker(w, 10 + i), b = spawn_worker(w, 20 + i), watcher = spawn_worker(w, 30 + i);
-        ask(w, a, link_to, &b);
-        ask(w, watcher, monitor_it, &a);
-        forget_marks(w);
-        tell(w, b, ends[i], NULL);
-        wait_marks(w, "down", 1);
-        check_eq(w, mark_at(w, "down", 0).reason.kind, kinds[i]);
-    }
-}
-
-WORLD_TEST(links, H1_terminate_does_not_run_for_an_error_that_came_through_a_link)
-{
-    tdm_pid a = spawn_worker(w, 1), b = spawn_worker(w, 2);
-
-    ask(w, a, link_to, &b);
-    tell(w, b, exit_error, NULL);
-    wait_end(w, a);
-    check_eq(w, marks_of(w, "term", 2), 1);
-    check_eq(w, marks_of(w, "term", 1), 0);
-}
-
-WORLD_TEST(links, H1_a_link_to_the_dead_is_noproc)
-{
-    tdm_pid a = trapping(w, 1), b = spawn_worker(w, 2), c = spawn_worker(w, 3);
-
-    tell(w, b, exit_normal, NULL);
-    wait_end(w, b);
-    ask(w, a, link_to, &b);
-    wait_marks(w, "exit", 1);
-    check_eq(w, mark_at(w, "exit", 0).reason.kind, TDM_EXIT_NOPROC);
-    tell(w, c, link_to, &b);
-    wait_end(w, c);
-}
-
-WORLD_TEST(links, H1_exit_signals_by_hand)
-{
-    tdm_pid a = spawn_worker(w, 1), t = trapping(w, 2), sender = spawn_worker(w, 3);
-    struct exit_order normal_to_a = { a, TDM_EXIT_NORMAL }, error_to_t = { t, TDM_EXIT_ERROR },
-                      error_to_a = { a, TDM_EXIT_ERROR }, normal_to_self = { sender, TDM_EXIT_NORMAL };
-
-    ask(w, sender, send_exit, &normal_to_a);
-    ask(w, a, do_nothing, NULL);
-    check(w, tdm_alive(w->rt, a));
-    ask(w, sender, send_exit, &error_to_t);
-    wait_marks(w, "exit", 1);
-    check_eq(w, mark_at(w, "exit", 0).pid.id, sender.id);
-    ask(w, sender, send_exit, &error_to_a);
-    wait_end(w, a);
-    tell(w, sender, send_exit, &normal_to_self);
-    wait_end(w, sender);
-}
-
-WORLD_TEST_WITH(links, H2_a_chain_of_linked_actors_ends_with_the_first_reason, { .seeds = 5 })
-{
-    enum { N = 1000 };
-    static tdm_pid chain[N];
-
-    for (uint64_t i = 0; i < N; i++)
-        chain[i] = spawn_with(w, i, (struct tdm_spawn_cfg){ .link = i > 0 ? chain[i - 1] : (tdm_pid){ 0 } });
-    wait_marks(w, "init", N);
-    tdm_pid watcher = spawn_worker(w, N);
-    ask(w, watcher, monitor_it, &chain[N - 1]);
-    for (size_t i = 0; i < N; i++)
-        ask(w, chain[i], do_nothing, NULL); /* all links stand */
-    tell(w, chain[0], exit_error, NULL);
-    wait_marks(w, "down", 1);
-    check_eq(w, mark_at(w, "down", 0).reason.code, TDM_EPEER);
-    wait_actor_count(w, 1);
-}
-
-static int unlink_and_say(tdm_self *self, void *arg)
-{
-    struct tdm_msg *m = tdm_msg_new(tdm_self_runtime(self), MSG_NUMBER, 8);
-    int err = tdm_unlink(self, *(tdm_pid *)arg);
-
-    if (m == NULL)
-        return TDM_ENOMEM;
-    *(uint64_t *)tdm_msg_data(m) = 7;
-    return err < 0 ? err : tdm_send(tdm_self_runtime(self), tdm_self_pid(self), m);
-}
-
-static void unlink_rounds(struct world *w, const struct tdm_behaviour *behaviour)
-{
-    int rounds = w->sim ? 10 : 2000;
-
-    for (int i = 0; i < rounds; i++) {
-        tdm_pid a = spawn_with(w, 1, (struct tdm_spawn_cfg){ .trap_exit = true, .behaviour = behaviour });
-        tdm_pid b = spawn_worker(w, 2);
-        ask(w, a, link_to, &b);
-        forget_marks(w);
-        tell(w, b, exit_error, NULL);
-        tell(w, a, unlink_and_say, &b);
-        wait_marks(w, "got", 1); /* sent by itself after the unlink: what came before it is seen by now */
-        size_t exits = marks(w, "exit");
-        check(w, exits == 0 || mark_before(w, "exit", 1, "got", 7));
-        wait_end(w, b);
-        ask(w, a, do_nothing, NULL);
-        check_eq(w, marks(w, "exit"), exits);
-        tell(w, a, exit_normal, NULL);
-        wait_end(w, a);
-    }
-}
-
-WORLD_TEST(links, H3_after_an_unlink_no_exit_comes)
-{
-    unlink_rounds(w, &worker);
-}
-
-WORLD_TEST(links, H3_after_an_unlink_no_exit_is_left_in_a_fibers_mailbox)
-{
-    unlink_rounds(w, &fiber_worker);
-}
-
-struct unlinker {
-    struct world *w;
-    tdm_pid other;
-};
-
-static int unlinker_init(tdm_self *self, void *state, const struct tdm_start *start)
-{
-    memcpy(state, start->arg, sizeof(struct unlinker));
-    return tdm_link(self, ((struct unlinker *)state)->other);
-}
-
-static int unlinker_run(tdm_self *self, void *state)
-{
-    struct unlinker *u = state;
-    struct tdm_msg *m;
-    int err = tdm_sleep(self, TDM_MS(50)); /* the exit waits in the inbox meanwhile */
-
-    if (err == TDM_OK)
-        err = tdm_unlink(self, u->other);
-    while (err == TDM_OK && (err = tdm_receive(self, 0, &m)) == TDM_OK)
-        mark(u->w, m->type == TDM_MSG_EXIT ? "late exit" : "other", m->type);
-    mark(u->w, "sorted", 0);
-    return TDM_STOP;
-}
-
-SIM_TEST(links, H3_an_exit_that_waits_unread_is_taken_out_by_the_unlink)
-{
-    static const struct tdm_behaviour unlinker = {
-        .name = "unlinker", .state_bytes = sizeof(struct unlinker), .init = unlinker_init, .run = unlinker_run
-    };
-    tdm_pid b = spawn_worker(w, 2);
-    struct unlinker arg = { w, b };
-
-    spawn_with(w, 1,
-               (struct tdm_spawn_cfg){
-                   .behaviour = &unlinker, .arg = &arg, .arg_bytes = sizeof arg, .trap_exit = true });
-    let_pass(w, TDM_MS(10));
-    tell(w, b, exit_error, NULL);
-    wait_marks(w, "sorted", 1);
-    check_eq(w, marks(w, "late exit"), 0);
-}
-
-WORLD_TEST(monitors, H4_one_down_with_the_right_reason)
-{
-    deed *ends[] = { exit_normal, exit_shutdown, exit_error, write_null };
-    enum tdm_exit_kind kinds[] = { TDM_EXIT_NORMAL, TDM_EXIT_SHUTDOWN, TDM_EXIT_ERROR, TDM_EXIT_ERROR };
-    static char text[] = "detail";
-    tdm_pid watcher = spawn_worker(w, 1);
-
-    for (size_t i = 0; i < 4; i++) {
-        tdm_pid a = spawn_worker(w, 2);
-        ask(w, watcher, monitor_it, &a);
-        tell(w, a, ends[i], i == 1 ? text : NULL);
-        wait_marks(w, "down", i + 1);
-        check_eq(w, mark_at(w, "down", i).reason.kind, kinds[i]);
-    }
-    check(w, strcmp(mark_at(w, "down", 1).reason.text, "detail") == 0);
-    check_eq(w, mark_at(w, "down", 3).reason.code, TDM_EFAULT);
-    check_eq(w, mark_at(w, "down", 3).reason.signo, SIGSEGV);
-}
-
-struct two {
-    tdm_pid of;
-    tdm_ref first, second;
-};
-
-static int monitor_twice(tdm_self *self, void *arg)
-{
-    struct two *t = arg;
-
-    t->first = tdm_monitor(self, t->of);
-    t->second = tdm_monitor(self, t->of);
-    return TDM_OK;
-}
-
-static int demonitor_first(tdm_self *self, void *arg)
-{
-    tdm_demonitor(self, ((struct two *)arg)->first);
-    return TDM_OK;
-}
-
-WORLD_TEST(monitors, H6_monitors_are_independent)
-{
-    tdm_pid watcher = spawn_worker(w, 1), a = spawn_worker(w, 2);
-    struct two t = { .of = a };
-
-    ask(w, watcher, monitor_twice, &t);
-    ask(w, watcher, demonitor_first, &t);
-    tell(w, a, exit_error, NULL);
-    wait_marks(w, "down", 1);
-    ask(w, watcher, do_nothing, NULL);
-    check_eq(w, marks(w, "down"), 1);
-    check_eq(w, mark_at(w, "down", 0).n, t.second);
-}
-
-WORLD_TEST(monitors, H6_after_a_demonitor_no_down_comes)
-{
-    int rounds = w->sim ? 10 : 2000;
-
-    for (int i = 0; i < rounds; i++) {
-        tdm_pid watcher = spawn_worker(w, 1), a = spawn_worker(w, 2);
-        struct two t = { .of = a };
-        ask(w, watcher, monitor_twice, &t);
-        forget_marks(w);
-        tell(w, a, exit_error, NULL);
-        ask(w, watcher, demonitor_first, &t);
-        size_t first = marks_of(w, "down", t.first);
-        wait_marks_of(w, "down", t.second, 1);
-        ask(w, watcher, do_nothing, NULL);
-        check_eq(w, marks_of(w, "down", t.first), first);
-        tell(w, watcher, exit_normal, NULL);
-        wait_end(w, watcher);
-    }
-}
-
-struct farewell {
-    tdm_pid to;
-};
-
-static int say_and_end(tdm_self *self, void *arg)
-{
-    struct tdm_runtime *rt = tdm_self_runtime(self);
-    uint64_t n = 5;
-    struct tdm_msg *m = tdm_msg_copy(rt, MSG_NUMBER, &n, sizeof n);
-
-    if (m != NULL && tdm_send(rt, ((struct farewell *)arg)->to, m) < 0)
-        tdm_msg_free(rt, m);
-    return TDM_STOP;
-}
-
-WORLD_TEST(monitors, H7_what_was_sent_before_the_end_arrives_before_its_notice)
-{
-    int rounds = w->sim ? 10 : 2000;
-    tdm_pid watcher = trapping(w, 1);
-    struct farewell f = { watcher };
-
-    for (int i = 0; i < rounds; i++) {
-        tdm_pid a = spawn_worker(w, 2);
-        ask(w, watcher, monitor_it, &a);
-        ask(w, watcher, link_to, &a);
-        forget_marks(w);
-        tell(w, a, say_and_end, &f);
-        wait_marks(w, "down", 1);
-        wait_marks(w, "exit", 1);
-        check(w, mark_before(w, "got", 5, "down", mark_at(w, "down", 0).n));
-        check(w, mark_before(w, "got", 5, "exit", 1));
-    }
-}
-
-static int take_name(tdm_self *self, void *arg)
-{
-    (void)arg;
-    return tdm_register(self, "name", 4);
-}
-
-WORLD_TEST(monitors, H8_when_the_down_comes_the_name_is_free)
-{
-    int rounds = w->sim ? 10 : 2000;
-    tdm_pid watcher = spawn_worker(w, 1);
-
-    for (int i = 0; i < rounds; i++) {
-        tdm_pid a = spawn_worker(w, 2);
-        ask(w, a, take_name, NULL);
-        ask(w, watcher, monitor_it, &a);
-        forget_marks(w);
-        tell(w, a, i % 2 == 0 ? exit_error : exit_normal, NULL);
-        wait_marks(w, "down", 1);
-        check_eq(w, tdm_whereis(w->rt, "name", 4).id, 0);
-    }
-}
-
-WORLD_TEST(monitors, H10_a_monitor_is_on_one_incarnation)
-{
-    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = 0);
-    tdm_pid sup = start_children(w, &a, 1);
-    tdm_pid watcher = spawn_worker(w, 2), pid = child_pid(w, sup, "a");
-
-    ask(w, watcher, monitor_it, &pid);
-    for (int i = 0; i < 2; i++) {
-        tell(w, pid, exit_error, NULL);
-        pid = wait_restarted(w, sup, "a", pid);
-    }
-    wait_marks(w, "down", 1);
-    ask(w, watcher, do_nothing, NULL);
-    check_eq(w, marks(w, "down"), 1);
-}
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
@@ -400,7 +76,7 @@ static int sender_init(tdm_self *self, void *state, const struct tdm_start *star
     return TDM_OK;
 }
 
-WORLD_TEST_WITH(messages, I1_many_senders_each_in_order_none_lost_none_twice, { .seeds = 20 })
+WORLD_TEST_WITH(messages, I1_many_senders_each_in_order_none_lost_none_twice, { .workers = 4 })
 {
     static const struct tdm_behaviour counter = { .name = "counter",
                                                   .state_bytes = sizeof(struct counter_state),
@@ -409,10 +85,13 @@ WORLD_TEST_WITH(messages, I1_many_senders_each_in_order_none_lost_none_twice, { 
     static const struct tdm_behaviour sender = {
         .name = "sender", .state_bytes = sizeof(struct sender_arg), .init = sender_init, .run = sender_run
     };
-    uint64_t count = w->sim ? 50 : 20000;
+    uint64_t count = w->sim ? 50 : rounds_here(w, 100000);
     struct counter_arg c = { w, SENDERS * count };
-    tdm_pid to =
-        spawn_with(w, 0, (struct tdm_spawn_cfg){ .behaviour = &counter, .arg = &c, .arg_bytes = sizeof c });
+    tdm_pid to = spawn_with(w, 0,
+                            (struct tdm_spawn_cfg){ .behaviour = &counter,
+                                                    .arg = &c,
+                                                    .arg_bytes = sizeof c,
+                                                    .mailbox_limit = w->sim ? 64 : TDM_MAILBOX_MAX });
 
     for (uint64_t i = 0; i < SENDERS; i++) {
         struct sender_arg a = { to, i, count };
@@ -446,11 +125,23 @@ static void open_gate(struct world *w, struct gate *g)
     w->env->unpark(w->env, &g->parker);
 }
 
-/* What of 20 numbers is kept by a box of 8 whose owner is busy. */
-static tdm_pid flood(struct world *w, enum tdm_overflow policy, int want_err)
+static int64_t turned_away(const char *cause)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "tandem_mailbox_turned_away_total{class=\"worker\",cause=\"%s\"}", cause);
+    return tdm_counter_by_name(name);
+}
+
+enum { LIMIT = 8, SENT = 20 };
+
+/* Send 20 numbers to a box of 8 whose owner is busy; what it is busy with is in hand and no longer in the box. */
+static tdm_pid flood(struct world *w, const struct tdm_behaviour *behaviour, enum tdm_overflow policy,
+                     int want_err)
 {
     static struct gate g; /* the actor passes it after we have returned */
-    tdm_pid a = spawn_with(w, 1, (struct tdm_spawn_cfg){ .mailbox_limit = 8, .overflow = policy });
+    tdm_pid a = spawn_with(
+        w, 1, (struct tdm_spawn_cfg){ .behaviour = behaviour, .mailbox_limit = LIMIT, .overflow = policy });
 
     memset(&g, 0, sizeof g);
     g.w = w;
@@ -458,48 +149,89 @@ static tdm_pid flood(struct world *w, enum tdm_overflow policy, int want_err)
     forget_marks(w);
     tell(w, a, wait_at_gate, &g);
     wait_marks(w, "at the gate", 1);
-    for (uint64_t i = 0; i < 20; i++) { /* the message in hand still counts */
+    for (uint64_t i = 0; i < SENT; i++) {
         int err = send_number(w, a, i);
-        check_eq(w, err, i < 7 ? TDM_OK : want_err);
+        check_eq(w, err, i < LIMIT ? TDM_OK : want_err);
     }
     open_gate(w, &g);
     return a;
 }
 
+/* What came through is 8 numbers, from the first one given on. */
+static void check_kept(struct world *w, tdm_pid a, uint64_t first)
+{
+    wait_marks(w, "got", LIMIT);
+    ask(w, a, do_nothing, NULL);
+    check_eq(w, marks(w, "got"), LIMIT);
+    for (uint64_t i = 0; i < LIMIT; i++)
+        check_eq(w, mark_at(w, "got", i).n, first + i);
+}
+
 WORLD_TEST(messages, I2_refuse_keeps_the_first_and_tells_the_sender)
 {
-    tdm_pid a = flood(w, TDM_REFUSE, TDM_EFULL);
+    int64_t refused = turned_away("refused");
 
-    wait_marks(w, "got", 7);
-    ask(w, a, do_nothing, NULL);
-    check_eq(w, marks(w, "got"), 7);
-    for (uint64_t i = 0; i < 7; i++)
-        check_eq(w, mark_at(w, "got", i).n, i);
+    check_kept(w, flood(w, &worker, TDM_REFUSE, TDM_EFULL), 0);
+    check_eq(w, turned_away("refused") - refused, SENT - LIMIT);
 }
 
 WORLD_TEST(messages, I2_drop_newest_keeps_the_first_and_tells_nobody)
 {
-    int64_t dropped = tdm_counter_by_name("tandem_mailbox_dropped_total");
-    tdm_pid a = flood(w, TDM_DROP_NEWEST, TDM_OK);
+    int64_t dropped = turned_away("dropped_newest"),
+            all = tdm_counter_by_name("tandem_mailbox_dropped_total");
 
-    wait_marks(w, "got", 7);
-    ask(w, a, do_nothing, NULL);
-    check_eq(w, marks(w, "got"), 7);
-    check_eq(w, mark_at(w, "got", 6).n, 6);
-    check_eq(w, tdm_counter_by_name("tandem_mailbox_dropped_total") - dropped, 13);
+    check_kept(w, flood(w, &worker, TDM_DROP_NEWEST, TDM_OK), 0);
+    check_eq(w, turned_away("dropped_newest") - dropped, SENT - LIMIT);
+    check_eq(w, tdm_counter_by_name("tandem_mailbox_dropped_total") - all, SENT - LIMIT);
 }
 
 WORLD_TEST(messages, I2_drop_oldest_keeps_the_last)
 {
-    int64_t dropped = tdm_counter_by_name("tandem_mailbox_dropped_total");
-    tdm_pid a = flood(w, TDM_DROP_OLDEST, TDM_OK);
+    int64_t dropped = turned_away("dropped_oldest");
 
-    wait_marks_of(w, "got", 19, 1);
-    ask(w, a, do_nothing, NULL);
-    check_eq(w, marks(w, "got"), 7);
-    for (uint64_t i = 0; i < 7; i++)
-        check_eq(w, mark_at(w, "got", i).n, 13 + i);
-    check_eq(w, tdm_counter_by_name("tandem_mailbox_dropped_total") - dropped, 13);
+    check_kept(w, flood(w, &worker, TDM_DROP_OLDEST, TDM_OK), SENT - LIMIT);
+    check_eq(w, turned_away("dropped_oldest") - dropped, SENT - LIMIT);
+}
+
+WORLD_TEST(messages, I2_the_same_of_a_fiber)
+{
+    check_kept(w, flood(w, &fiber_worker, TDM_REFUSE, TDM_EFULL), 0);
+    check_kept(w, flood(w, &fiber_worker, TDM_DROP_NEWEST, TDM_OK), 0);
+    check_kept(w, flood(w, &fiber_worker, TDM_DROP_OLDEST, TDM_OK), SENT - LIMIT);
+}
+
+struct held {
+    struct gate g;
+    uint32_t length;
+};
+
+static int wait_and_count(tdm_self *self, void *arg)
+{
+    struct held *h = arg;
+    int err = wait_at_gate(self, &h->g);
+
+    h->length = tdm_self_mailbox_length(self);
+    mark(h->g.w, "counted", h->length);
+    return err;
+}
+
+WORLD_TEST_WITH(messages, I2_drop_oldest_stays_within_its_limit_however_long_a_callback_takes,
+                { .seeds = 20 })
+{
+    static struct held h;
+    tdm_pid a =
+        spawn_with(w, 1, (struct tdm_spawn_cfg){ .mailbox_limit = LIMIT, .overflow = TDM_DROP_OLDEST });
+
+    memset(&h, 0, sizeof h);
+    h.g.w = w;
+    tell(w, a, wait_and_count, &h);
+    wait_marks(w, "at the gate", 1);
+    for (uint64_t i = 0; i < 20000; i++)
+        check_eq(w, send_number(w, a, i), TDM_OK);
+    open_gate(w, &h.g);
+    wait_marks(w, "counted", 1);
+    check_eq(w, mark_at(w, "counted", 0).n, LIMIT);
+    check_kept(w, a, 20000 - LIMIT);
 }
 
 WORLD_TEST(messages, I2_exit_ends_the_receiver)
@@ -508,21 +240,26 @@ WORLD_TEST(messages, I2_exit_ends_the_receiver)
     tdm_pid a = spawn_with(w, 1, (struct tdm_spawn_cfg){ .mailbox_limit = 8, .overflow = TDM_OVERFLOW_EXIT });
     tdm_pid watcher = spawn_worker(w, 2);
 
+    int64_t turned = turned_away("overload"), dead = tdm_counter_by_name("tandem_dead_letters_total");
     ask(w, watcher, monitor_it, &a);
     tell(w, a, wait_at_gate, &g);
     wait_marks(w, "at the gate", 1);
-    for (uint64_t i = 0; i < 20; i++)
-        (void)send_number(w, a, i);
+    for (uint64_t i = 0; i < SENT; i++)
+        check_eq(w, send_number(w, a, i), i < LIMIT ? TDM_OK : TDM_EFULL);
     open_gate(w, &g);
     wait_marks(w, "down", 1);
     check_eq(w, mark_at(w, "down", 0).reason.code, TDM_EOVERLOAD);
+    wait_actor_count(w, 1);
+    check_eq(w, marks(w, "got"), 0);
+    check_eq(w, turned_away("overload") - turned, SENT - LIMIT);
+    check_eq(w, tdm_counter_by_name("tandem_dead_letters_total") - dead, LIMIT);
 }
 
 WORLD_TEST(messages, I6_exit_and_down_arrive_though_the_mailbox_is_full)
 {
-    enum tdm_overflow policies[] = { TDM_REFUSE, TDM_DROP_OLDEST };
+    enum tdm_overflow policies[] = { TDM_REFUSE, TDM_DROP_NEWEST, TDM_DROP_OLDEST };
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct gate g = { .w = w };
         tdm_pid a = spawn_with(
             w, 1, (struct tdm_spawn_cfg){ .mailbox_limit = 8, .overflow = policies[i], .trap_exit = true });
@@ -618,28 +355,214 @@ WORLD_TEST(messages, I3_a_request_that_a_full_mailbox_refuses_fails_at_once)
     open_gate(w, &g);
 }
 
-static int answer_late(tdm_self *self, void *arg)
-{
-    struct question *q = arg;
-    struct tdm_runtime *rt = tdm_self_runtime(self);
+/* ---- I4: answers that come too late ---------------------------------------------------------- */
 
-    return tdm_reply_to(rt, q->to, q->ref, tdm_msg_new(rt, TDM_MSG_REPLY, 0));
+enum { BATCH = 500, MSG_QUESTION = TDM_MSG_USER + 200, MSG_ANSWER_NOW, MSG_ANSWERED };
+
+/* Keeps questions until it is told to answer. */
+struct slow {
+    uint32_t n;
+    tdm_ref refs[BATCH];
+};
+
+static int slow_handle(tdm_self *self, void *state, struct tdm_msg *m)
+{
+    struct tdm_runtime *rt = tdm_self_runtime(self);
+    struct slow *s = state;
+
+    if (m->type == MSG_QUESTION)
+        s->refs[s->n++] = m->ref;
+    if (m->type != MSG_ANSWER_NOW)
+        return TDM_OK;
+    while (s->n > 0)
+        if (tdm_reply_to(rt, m->from, s->refs[--s->n], tdm_msg_new(rt, TDM_MSG_REPLY, 0)) < 0)
+            return TDM_ENOMEM;
+    return driver_send(self, m->from, MSG_ANSWERED, 0);
 }
 
-SIM_TEST(messages, I4_late_answers_never_reach_the_asker_and_are_counted)
-{
-    tdm_pid a = spawn_worker(w, 1), b = spawn_worker(w, 2);
-    struct question q = { .to = b, .type = TDM_MSG_USER + 77, .timeout_ms = 10 };
-    int64_t late = tdm_counter_by_name("tandem_late_replies_total");
+/* A round is a batch of questions that all run out of time. */
+struct impatient {
+    struct driver d;
+    uint32_t failed;
+};
 
-    for (int i = 0; i < 10; i++) {
-        q.to = b;
-        ask(w, a, put_question, &q);
-        wait_marks(w, "failed", (size_t)i + 1);
-        q.to = a;
-        ask(w, b, answer_late, &q);
-        ask(w, a, do_nothing, NULL);
+static int ask_batch(tdm_self *self, struct impatient *p)
+{
+    if (!driver_next(&p->d))
+        return TDM_STOP;
+    p->failed = 0;
+    for (int i = 0; i < BATCH; i++)
+        if (tdm_request(self, p->d.victim, tdm_msg_new(tdm_self_runtime(self), MSG_QUESTION, 0), 1) == 0)
+            return TDM_ENOMEM;
+    return TDM_OK;
+}
+
+static int impatient_handle(tdm_self *self, void *state, struct tdm_msg *m)
+{
+    static const struct tdm_behaviour slow = { .name = "slow",
+                                               .state_bytes = sizeof(struct slow),
+                                               .handle = slow_handle };
+    struct impatient *p = state;
+
+    switch (m->type) {
+    case MSG_HOP:
+        if (tdm_spawn(tdm_self_runtime(self), &(struct tdm_spawn_cfg){ .behaviour = &slow }, &p->d.victim) <
+            0)
+            return TDM_ENOMEM;
+        return ask_batch(self, p);
+    case TDM_MSG_REQUEST_FAILED:
+        if (((const struct tdm_failure *)tdm_msg_view(m))->err != TDM_ETIMEOUT)
+            driver_wrong(&p->d, "failed in another way");
+        return ++p->failed == BATCH ? driver_send(self, p->d.victim, MSG_ANSWER_NOW, 0) : TDM_OK;
+    case TDM_MSG_REPLY:
+        driver_wrong(&p->d, "a late answer came through");
+        return TDM_OK;
+    case MSG_ANSWERED:
+        return ask_batch(self, p);
+    default:
+        return TDM_OK;
     }
-    check_eq(w, marks(w, "reply"), 0);
-    check_eq(w, tdm_counter_by_name("tandem_late_replies_total") - late, 10);
+}
+
+WORLD_TEST_WITH(messages, I4_late_answers_never_reach_the_asker_and_are_counted, ROUNDS_OPTS)
+{
+    static const struct tdm_behaviour impatient = { .name = "impatient",
+                                                    .state_bytes = sizeof(struct impatient),
+                                                    .init = driver_init,
+                                                    .handle = impatient_handle };
+    int64_t late = tdm_counter_by_name("tandem_late_replies_total");
+    uint64_t batches = rounds_here(w, 100000) / BATCH / 4 * 4;
+
+    run_drivers_of(w, &impatient, batches);
+    if (!w->sim)
+        cr_log_info("I4: %llu late answers", (unsigned long long)(batches * BATCH));
+    check_eq(w, tdm_counter_by_name("tandem_late_replies_total") - late, batches * BATCH);
+}
+
+/* ---- I5: dead letters ------------------------------------------------------------------------ */
+
+SIM_TEST(messages, I5_ten_dead_letters_are_logged_then_none_for_a_while_then_one_with_the_rest)
+{
+    tdm_pid a = spawn_worker(w, 1);
+    int64_t dead = tdm_counter_by_name("tandem_dead_letters_total");
+    int64_t gone = tdm_counter_by_name("tandem_dead_letters_by_cause_total{cause=\"gone\"}");
+
+    log_watch(w);
+    tell(w, a, exit_normal, NULL);
+    wait_end(w, a);
+    for (uint64_t i = 0; i < 11; i++)
+        check_eq(w, send_number(w, a, i), TDM_ENOPROC);
+    check_eq(w, logged("actor.dead_letter"), 10);
+    check_eq(w, logged("left_out=0"), 10);
+    let_pass(w, TDM_S(299));
+    check_eq(w, send_number(w, a, 11), TDM_ENOPROC);
+    check_eq(w, logged("actor.dead_letter"), 10);
+    let_pass(w, TDM_S(2));
+    check_eq(w, send_number(w, a, 12), TDM_ENOPROC);
+    check_eq(w, logged("actor.dead_letter"), 11);
+    check_eq(w, logged("left_out=2"), 1);
+    check_eq(w, tdm_counter_by_name("tandem_dead_letters_total") - dead, 13);
+    check_eq(w, tdm_counter_by_name("tandem_dead_letters_by_cause_total{cause=\"gone\"}") - gone, 13);
+}
+
+static int64_t dead_by(const char *cause)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "tandem_dead_letters_by_cause_total{cause=\"%s\"}", cause);
+    return tdm_counter_by_name(name);
+}
+
+/* Five numbers behind what ends the actor. */
+static void leave_unread(struct world *w, tdm_pid a, deed *end)
+{
+    static struct gate g;
+
+    memset(&g, 0, sizeof g);
+    g.w = w;
+    forget_marks(w);
+    tell(w, a, wait_at_gate, &g);
+    wait_marks(w, "at the gate", 1);
+    tell(w, a, end, NULL);
+    for (uint64_t i = 0; i < 5; i++)
+        check_eq(w, send_number(w, a, i), TDM_OK);
+    open_gate(w, &g);
+    wait_end(w, a);
+}
+
+WORLD_TEST(messages, I5_dead_letters_are_counted_by_cause)
+{
+    struct tdm_child_spec fresh = CHILD(w, "fresh", 1, .restart = TDM_PERMANENT);
+    tdm_pid a = spawn_worker(w, 1), sup = start_children(w, &fresh, 1), b = child_pid(w, sup, "fresh");
+    int64_t ended = dead_by("ended"), restart = dead_by("restart"), gone = dead_by("gone"),
+            all = tdm_counter_by_name("tandem_dead_letters_total");
+
+    leave_unread(w, a, exit_normal);
+    wait_actor_count(w, 2); /* the last of an end is told to nobody */
+    check_eq(w, dead_by("ended") - ended, 5);
+    leave_unread(w, b, exit_error);
+    (void)wait_restarted(w, sup, "fresh", b);
+    check_eq(w, dead_by("restart") - restart, 5);
+    check_eq(w, send_number(w, b, 1), TDM_ENOPROC);
+    check_eq(w, dead_by("gone") - gone, 1);
+    check_eq(w, tdm_counter_by_name("tandem_dead_letters_total") - all, 11);
+}
+
+/* ---- addresses of the dead, over many tenants of their slots --------------------------------- */
+
+struct stale {
+    struct driver d;
+    tdm_pid old;
+    int answers;
+};
+
+static int stale_begin(tdm_self *self, struct stale *s)
+{
+    if (!driver_next(&s->d))
+        return TDM_STOP;
+    s->answers = 0;
+    s->old = s->d.victim;
+    int err =
+        tdm_spawn(tdm_self_runtime(self), &(struct tdm_spawn_cfg){ .behaviour = &mortal }, &s->d.victim);
+    if (err < 0 || s->old.id == 0)
+        return err < 0 ? err : driver_hop(self);
+    if (tdm_alive(tdm_self_runtime(self), s->old) || driver_send(self, s->old, MSG_DIE, 0) != TDM_ENOPROC)
+        driver_wrong(&s->d, "the dead took a message");
+    if (tdm_monitor(self, s->old) == 0 ||
+        tdm_request(self, s->old, tdm_msg_new(tdm_self_runtime(self), MSG_QUESTION, 0), 5000) == 0)
+        return TDM_ENOMEM;
+    return TDM_OK;
+}
+
+static int stale_handle(tdm_self *self, void *state, struct tdm_msg *m)
+{
+    struct stale *s = state;
+
+    if (m->type == TDM_MSG_DOWN) {
+        const struct tdm_notice *n = tdm_msg_view(m);
+        if (n->pid.id == s->d.victim.id) /* the round is over */
+            return stale_begin(self, s);
+        if (n->pid.id != s->old.id || n->reason.kind != TDM_EXIT_NOPROC)
+            driver_wrong(&s->d, "not noproc");
+        s->answers++;
+    } else if (m->type == TDM_MSG_REQUEST_FAILED) {
+        if (((const struct tdm_failure *)tdm_msg_view(m))->err != TDM_ENOPROC)
+            driver_wrong(&s->d, "the request did not fail with noproc");
+        s->answers++;
+    } else if (m->type == MSG_HOP && s->d.round == 0) {
+        return stale_begin(self, s);
+    }
+    if (s->old.id != 0 && s->answers < 2)
+        return TDM_OK;
+    if (tdm_monitor(self, s->d.victim) == 0)
+        return TDM_ENOMEM;
+    return driver_send(self, s->d.victim, MSG_DIE, 0);
+}
+
+WORLD_TEST_WITH(messages, I3_the_address_of_a_dead_actor_never_reaches_a_later_one, ROUNDS_OPTS)
+{
+    static const struct tdm_behaviour stale = {
+        .name = "stale", .state_bytes = sizeof(struct stale), .init = driver_init, .handle = stale_handle
+    };
+    run_drivers(w, &stale, 100000);
 }
