@@ -11,8 +11,8 @@
 #define WORLD_ROUNDS_PART 1
 #endif
 
-#define ROUNDS_OPTS              \
-    {                            \
+#define ROUNDS_OPTS               \
+    {                             \
         .workers = 4, .seeds = 20 \
     }
 
