@@ -8,7 +8,7 @@
  * Like TCP:  data arrive in order and before the end of the stream; a close with unread bytes, and an
  *            abort, reset the connection; a connect to a port where nobody listens is refused when the
  *            poller is asked; buffers are bounded.
- * Faults:    tdm_env_sim_fail_sock(), _net_cut(), _net_freeze() and _net_delay() of env.h.
+ * Faults:    env_sim_fault.c; and _net_cut(), _net_freeze() and _net_delay() of env.h.
  * Touched by the coroutines of one thread, which change only in park(), unpark() and point(): no locks.
  * Memory comes from malloc, because a failing env->alloc is to test the runtime, not the network. */
 #include "env_sim_net.h"
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "env_sim.h"
+#include "env_sim_fault.h"
 #include "tandem/err.h"
 
 enum { FD_FIRST = 1000, PORT_FIRST = 20000, BUFFER_BYTES = 128 * 1024, BACKLOG = 128, MILLISECOND = 1000000 };
@@ -53,9 +54,8 @@ struct sim_net {
     struct sim_sock **socks; /* by fd - FD_FIRST; NULL: free */
     size_t room;
     uint16_t next_port;
-    uint64_t delay_ns;       /* a chunk takes up to this long */
-    uint64_t fail_at, calls; /* fault injection */
-    int fail_err;
+    uint64_t delay_ns; /* a chunk takes up to this long */
+    struct sim_faults faults;
     uint16_t frozen[8]; /* ports across which nothing moves */
     struct tdm_poller *pollers;
 };
@@ -92,14 +92,16 @@ static uint64_t draw(struct tdm_env *env, uint64_t below)
     return below == 0 ? 0 : env->random(env) % below;
 }
 
-/* Is this the call that was to fail? Returns the error, or 0. */
-static int injected(struct tdm_env *env, const char *where)
+/* Is this a call that is to fail? Returns the error, TDM_SIM_SHORT, or 0. */
+static int injected(struct tdm_env *env, enum tdm_sim_call kind, const char *where)
 {
-    struct sim_net *net = net_of(env);
-
     point(env, where);
-    net->calls++;
-    return net->fail_at != 0 && net->calls == net->fail_at ? net->fail_err : 0;
+    return sim_fault_next(&net_of(env)->faults, kind);
+}
+
+struct sim_faults *env_sim_net_faults(struct tdm_env *env)
+{
+    return &net_of(env)->faults;
 }
 
 static bool frozen(const struct sim_net *net, uint16_t port)
@@ -197,7 +199,7 @@ int env_sim_net_listen(struct tdm_env *env, const struct sockaddr *addr, socklen
 {
     uint16_t port = port_of(addr);
     struct sim_sock *s;
-    int err = injected(env, "net.listen");
+    int err = injected(env, TDM_SIM_LISTEN, "net.listen");
 
     (void)bytes;
     if (err < 0)
@@ -237,7 +239,7 @@ static bool into_backlog(struct sim_sock *listener, struct sim_sock *s)
 int env_sim_net_connect(struct tdm_env *env, const struct sockaddr *addr, socklen_t bytes)
 {
     struct sim_sock *listener, *near, *far;
-    int err = injected(env, "net.connect");
+    int err = injected(env, TDM_SIM_CONNECT, "net.connect");
 
     (void)bytes;
     if (err < 0)
@@ -263,7 +265,7 @@ int env_sim_net_connect(struct tdm_env *env, const struct sockaddr *addr, sockle
 int env_sim_net_accept(struct tdm_env *env, int fd)
 {
     struct sim_sock *listener = find(env, fd), *s;
-    int err = injected(env, "net.accept");
+    int err = injected(env, TDM_SIM_ACCEPT, "net.accept");
 
     if (err < 0)
         return err;
@@ -278,14 +280,17 @@ int env_sim_net_accept(struct tdm_env *env, int fd)
 int env_sim_net_port(struct tdm_env *env, int fd)
 {
     struct sim_sock *s = find(env, fd);
+    int err = injected(env, TDM_SIM_PORT, "net.port");
 
+    if (err < 0)
+        return err;
     return s != NULL ? s->port : -EBADF;
 }
 
 int env_sim_net_error(struct tdm_env *env, int fd)
 {
     struct sim_sock *s = find(env, fd);
-    int err = injected(env, "net.error");
+    int err = injected(env, TDM_SIM_ERROR, "net.error");
 
     if (s == NULL)
         return -EBADF;
@@ -310,7 +315,7 @@ ssize_t env_sim_net_read(struct tdm_env *env, int fd, void *buf, size_t bytes)
 {
     struct sim_sock *s = find(env, fd);
     size_t n = 0;
-    int err = injected(env, "net.read");
+    int err = injected(env, TDM_SIM_READ, "net.read");
 
     if (s == NULL)
         return -EBADF;
@@ -322,7 +327,9 @@ ssize_t env_sim_net_read(struct tdm_env *env, int fd, void *buf, size_t bytes)
         return 0;
     if (!has_arrived(env, s) || bytes == 0)
         return -EAGAIN;
-    if (draw(env, 4) == 0)
+    if (err == TDM_SIM_SHORT)
+        bytes = 1;
+    else if (draw(env, 4) == 0)
         bytes = 1 + draw(env, bytes); /* fewer than there are */
     while (n < bytes && has_arrived(env, s)) {
         struct chunk *c = s->first;
@@ -347,7 +354,7 @@ ssize_t env_sim_net_writev(struct tdm_env *env, int fd, const struct iovec *iov,
     struct sim_sock *s = find(env, fd), *to;
     size_t want = 0, n, put = 0;
     struct chunk *c;
-    int err = injected(env, "net.writev");
+    int err = injected(env, TDM_SIM_WRITE, "net.writev");
 
     if (s == NULL)
         return -EBADF;
@@ -361,7 +368,9 @@ ssize_t env_sim_net_writev(struct tdm_env *env, int fd, const struct iovec *iov,
     for (int i = 0; i < count; i++)
         want += iov[i].iov_len;
     n = BUFFER_BYTES - to->queued < want ? BUFFER_BYTES - to->queued : want;
-    if (n > 1 && draw(env, 4) == 0)
+    if (n > 1 && err == TDM_SIM_SHORT)
+        n = 1;
+    else if (n > 1 && draw(env, 4) == 0)
         n = 1 + draw(env, n); /* fewer than were offered */
     if (n == 0)
         return want == 0 ? 0 : -EAGAIN;
@@ -421,10 +430,11 @@ void env_sim_net_close(struct tdm_env *env, int fd, bool abort)
 
 int env_sim_net_poller_new(struct tdm_env *env, struct tdm_poller **ret)
 {
-    struct tdm_poller *p = calloc(1, sizeof *p);
+    int err = injected(env, TDM_SIM_POLLER, "net.poller_new");
+    struct tdm_poller *p = err < 0 ? NULL : calloc(1, sizeof *p);
 
     if (p == NULL)
-        return TDM_ENOMEM;
+        return err < 0 ? err : TDM_ENOMEM;
     p->next = net_of(env)->pollers;
     net_of(env)->pollers = p;
     *ret = p;
@@ -452,7 +462,7 @@ void env_sim_net_poller_free(struct tdm_env *env, struct tdm_poller *p)
 int env_sim_net_poller_set(struct tdm_env *env, struct tdm_poller *p, int fd, uint32_t events, void *udata)
 {
     struct sim_sock *s = find(env, fd);
-    int err = injected(env, "net.poller_set");
+    int err = injected(env, TDM_SIM_WATCH, "net.poller_set");
 
     if (s == NULL)
         return -EBADF;
@@ -556,7 +566,7 @@ int env_sim_net_resolve(struct tdm_env *env, const char *host, uint16_t port, st
     struct tdm_parker parker = { 0 };
     uint64_t until = env->now_ns(env) + draw(env, 10 * MILLISECOND);
     size_t n = strlen(host);
-    int err = injected(env, "net.resolve");
+    int err = injected(env, TDM_SIM_RESOLVE, "net.resolve");
 
     while (env->now_ns(env) < until)
         env->park(env, &parker, until);
@@ -573,15 +583,14 @@ int env_sim_net_resolve(struct tdm_env *env, const char *host, uint16_t port, st
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
-uint64_t tdm_env_sim_fail_sock(struct tdm_env *env, uint64_t nth, int err)
+size_t tdm_env_sim_sockets(struct tdm_env *env)
 {
     struct sim_net *net = net_of(env);
-    uint64_t calls = net->calls;
+    size_t n = 0;
 
-    net->calls = 0;
-    net->fail_at = nth;
-    net->fail_err = err;
-    return calls;
+    for (size_t i = 0; i < net->room; i++)
+        n += net->socks[i] != NULL;
+    return n;
 }
 
 void tdm_env_sim_net_cut(struct tdm_env *env, uint16_t port)

@@ -132,4 +132,33 @@ void tdm_env_sim_net_cut(struct tdm_env *env, uint16_t port);
 void tdm_env_sim_net_freeze(struct tdm_env *env, uint16_t port, bool freeze);
 void tdm_env_sim_net_delay(struct tdm_env *env, uint64_t max_ns);
 
+/* The kinds of socket calls, for faults that suit them. */
+enum tdm_sim_call {
+    TDM_SIM_CONNECT,
+    TDM_SIM_LISTEN,
+    TDM_SIM_PORT,
+    TDM_SIM_ACCEPT,
+    TDM_SIM_ERROR,
+    TDM_SIM_READ,
+    TDM_SIM_WRITE,
+    TDM_SIM_POLLER, /* poller_new */
+    TDM_SIM_WATCH,  /* poller_set, but to forget a socket, which always works */
+    TDM_SIM_RESOLVE,
+    TDM_SIM_CALLS,
+};
+
+#define TDM_SIM_SHORT 1 /* in place of an errno: a read or write moves one byte */
+
+/* Socket call number `nth` from now fails as its kind does here, and then the next calls of that kind, `times` in all
+ * (0: 1). err 0: calls of that kind do not fail. Returns how many calls there have been since the last fault was set, and
+ * what had failed of it (TDM_SIM_CALLS: nothing). NULL ends it. */
+struct tdm_sim_fault {
+    uint64_t nth, times;
+    int err[TDM_SIM_CALLS];
+};
+uint64_t tdm_env_sim_fault(struct tdm_env *env, const struct tdm_sim_fault *fault, enum tdm_sim_call *hit);
+
+/* Sockets that are open now. A connection that was never accepted is its listener's. */
+size_t tdm_env_sim_sockets(struct tdm_env *env);
+
 #endif
