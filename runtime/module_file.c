@@ -16,18 +16,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "module.h"
 #include "fault_code.h"
+#include "module.h"
 #include "runtime.h"
 #include "tandem/log.h"
 
 enum { NAME_BYTES = PATH_MAX + 128 };
 
+/* In a list of the process: two runtimes may have the same file. */
 struct file {
+    struct file *next;
     struct tdm_env *env;
     void *handle;
     int folder; /* open as long as the file is loaded: crash reports look for its symbols under our name */
 };
+
+static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file *files; /* that are open */
 
 static int refuse(const char *path, int err, const char *why)
 {
@@ -81,12 +86,46 @@ static void own_name(char *name, int folder, const char *base)
     snprintf(name + n, NAME_BYTES - (size_t)n, "/%s", base);
 }
 
+/* Under the lock: does another load of ours hold the same object? */
+static bool shared(const struct file *f)
+{
+    const struct file *other = files;
+
+    while (other != NULL && (other == f || other->handle != f->handle))
+        other = other->next;
+    return other != NULL;
+}
+
+/* A callback that does not end can be ended only in code that is known as an app's. */
+static void note(struct file *f)
+{
+    pthread_mutex_lock(&files_lock);
+    if (!shared(f))
+        fault_code_app_loaded(f->handle);
+    f->next = files;
+    files = f;
+    pthread_mutex_unlock(&files_lock);
+}
+
+static void forget(struct file *f)
+{
+    struct file **at = &files;
+
+    pthread_mutex_lock(&files_lock);
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    if (!shared(f))
+        fault_code_app_gone(f->handle);
+    pthread_mutex_unlock(&files_lock);
+}
+
 static void file_close(void *arg)
 {
     struct file *f = arg;
 
     if (f->handle != NULL) {
-        fault_code_app_gone(f->handle);
+        forget(f);
         dlclose(f->handle);
     }
     close(f->folder);
@@ -112,7 +151,7 @@ static int file_open(struct tdm_env *env, const char *path, struct file **ret)
         file_close(f);
         return refuse(path, -ENOEXEC, why != NULL ? why : "it can not be loaded");
     }
-    fault_code_app_loaded(f->handle);
+    note(f);
     *ret = f;
     return TDM_OK;
 }

@@ -279,6 +279,25 @@ WORLD_TEST_WITH(module_file, a_fault_in_its_code_ends_that_actor_alone, { .seeds
     remove_folder();
 }
 
+REAL_TEST_WITH(module_file, a_callback_of_its_code_that_never_ends_is_ended, { .stuck_after_ms = 30 })
+{
+    if (WITH_TSAN)
+        return;
+    make_folder();
+    install("counter_1", "counter.so");
+    install("counter_2", "next.so");
+    check_eq(w, load(w, "counter.so"), TDM_OK);
+    check_eq(w, load(w, "counter.so"), TDM_EEXIST); /* closed again: it must not take the note with it */
+    for (int i = 0; i < 2; i++) {
+        tdm_pid pid = spawn_counter(w);
+        check_eq(w, tdm_send(w->rt, pid, tdm_msg_new(w->rt, COUNTER_LOOP, 0)), TDM_OK);
+        wait_end(w, pid);
+        if (i == 0)
+            check_eq(w, load(w, "next.so"), TDM_OK);
+    }
+    remove_folder();
+}
+
 SIM_TEST_WITH(module_file, every_allocation_of_a_load_may_fail, { .seeds = 1 })
 {
     int err = TDM_ENOMEM, before = descriptors();
