@@ -270,7 +270,7 @@ void actor_drop_unread(struct tdm_self *a);
 /* ---- supervisor's side of a child: family.c -------------------------------------------------- */
 bool family_place_stays(struct tdm_self *a, const struct tdm_reason *reason);
 /* True: the place went to its supervisor, which may already have restarted it: hands off. */
-bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason, bool stays);
+bool family_child_ended(struct tdm_self *a, const struct tdm_reason *reason, bool stays);
 void family_child_started(struct tdm_self *a);
 void family_ended(struct tdm_self *sup, const struct tdm_reason *reason);
 /* Why its supervisor ended, for a child that was told to end with it. */

@@ -148,7 +148,7 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
         bool stays = family_place_stays(a, &kept);
         if (stays && !(a->flags & ACTOR_KEEP_MAIL))
             actor_drop_unread(a);
-        if (family_child_ended(a, pid, &kept, stays)) /* from here on it may be its supervisor's */
+        if (family_child_ended(a, &kept, stays)) /* from here on it may be its supervisor's */
             return;
     }
     actor_bury(a);

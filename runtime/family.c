@@ -311,6 +311,7 @@ int family_start_child(struct family *f, const struct child_start *how, struct c
     a->child = c;
     set_flags(a, c);
     actor_launch(a); /* before it enters: who stops the family must be able to reach it */
+    c->pid = tdm_self_pid(a);
     err = enter(f, c);
     if (err < 0) {
         a->child = NULL;
@@ -403,11 +404,8 @@ static struct child *child_of(struct family *f, tdm_pid pid)
     if (a == NULL || atomic_load_explicit(&a->parent, memory_order_relaxed) != f)
         return NULL;
     struct child *c = a->child;
-    uint32_t gen = atomic_load_explicit(&a->gen, memory_order_acquire);
-    if (gen != 0)
-        return gen == id_gen(pid.id) ? c : NULL;
-    /* neither: it ends just now, and its place with it or not; the supervisor will be told */
-    return c->state == CHILD_WAITING && c->last_pid.id != pid.id ? NULL : c;
+    bool up = atomic_load_explicit(&c->up, memory_order_relaxed); /* the one before it had told of its end */
+    return c->pid.id == pid.id || (!up && c->last_up.id == pid.id) ? c : NULL;
 }
 
 struct child *family_terminate(struct family *f, tdm_pid pid)
@@ -442,7 +440,7 @@ static void describe(const struct child *c, struct tdm_child_info *i)
                : c->state == CHILD_RUNNING     ? TDM_CHILD_STARTING
                                                : TDM_CHILD_RESTARTING;
     if (c->state == CHILD_RUNNING)
-        i->pid = family_pid_of(c);
+        i->pid = c->pid;
     i->place = (tdm_place){ id_make(birth, c->actor->slot) | PLACE_BIT };
     i->type = c->spec->type;
     i->restart = c->spec->restart;
@@ -500,7 +498,7 @@ void family_name_taken(struct tdm_self *a, tdm_pid holder)
         a->child->name_holder = holder;
 }
 
-static void set_state(struct child *c, enum child_state state)
+static void set_state(struct child *c, enum child_state state, tdm_pid pid)
 {
     unsigned shard = family_shard(c);
 
@@ -508,6 +506,7 @@ static void set_state(struct child *c, enum child_state state)
     c->family->shards[shard].waiting -= c->state != CHILD_RUNNING;
     c->family->shards[shard].waiting += state != CHILD_RUNNING;
     c->state = state;
+    c->pid = pid;
     pthread_spin_unlock(&c->family->shards[shard].lock);
 }
 
@@ -517,13 +516,13 @@ void family_child_started(struct tdm_self *a)
     struct child *c = a->child;
     struct family *f = c->family;
     unsigned shard = family_shard(c);
-    bool first = f->strategy == TDM_DYNAMIC && c->restarts == 0;
-
     atomic_store_explicit(&c->up, true, memory_order_relaxed); /* see describe() */
     if (f->strategy == TDM_DYNAMIC)
         sup_log_started(c);
-    /* relaxed: of a first start it was written before we ran, and later we only wait in vain for who terminates us */
-    if (first && !atomic_load_explicit(&c->told, memory_order_relaxed))
+    /* The state is ours to read: others change it only between two incarnations. relaxed: what matters was written before
+     * we ran; who terminates us since waits for the end alone. */
+    if (f->strategy == TDM_DYNAMIC && c->state == CHILD_RUNNING &&
+        !atomic_load_explicit(&c->told, memory_order_relaxed))
         return;
     pthread_spin_lock(&f->shards[shard].lock);
     f->shards[shard].waiting -= c->state != CHILD_RUNNING;
@@ -539,6 +538,7 @@ int family_restart_child(struct child *c, const struct tdm_child_spec *spec)
 {
     struct tdm_runtime *rt = c->family->rt;
     const struct tdm_child_spec *before = c->spec;
+    tdm_pid last = c->pid, next = { id_make(c->actor->next_gen, c->actor->slot) };
 
     c->spec = spec;
     struct tdm_spawn_cfg cfg = start_cfg(c);
@@ -548,13 +548,13 @@ int family_restart_child(struct child *c, const struct tdm_child_spec *spec)
     c->value = 0;
     c->name_holder.id = 0;
     set_flags(c->actor, c);
-    set_state(c, CHILD_COMING);
+    set_state(c, c->started ? CHILD_RUNNING : CHILD_COMING, next);
     c->restarts++;
     c->launched_ns = rt->env->now_ns(rt->env);
     int err = actor_relaunch(c->actor, &cfg);
     if (err < 0) {
         c->spec = before;
-        set_state(c, CHILD_WAITING);
+        set_state(c, CHILD_WAITING, last);
     }
     return err;
 }

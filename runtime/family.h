@@ -10,8 +10,8 @@ struct entry;
 struct spec;
 
 enum child_state {
-    CHILD_RUNNING, /* an incarnation lives, or is being started for the first time */
-    CHILD_COMING,  /* a further incarnation is being started */
+    CHILD_RUNNING, /* an incarnation lives, or is being started */
+    CHILD_COMING, /* the same, but the attempt before has failed: it does not count as live until it has started */
     CHILD_WAITING, /* it has ended; its notice is on the way to, or with, the supervisor */
 };
 
@@ -44,7 +44,9 @@ struct child {
     size_t arg_bytes;
     struct note note;
     struct tdm_reason *last; /* why the last incarnation ended; NULL: none did, or no memory to say */
-    tdm_pid last_pid;
+    tdm_pid
+        pid; /* of this incarnation, or between two of the last; under the shard's lock, or with the turn */
+    tdm_pid last_up; /* of the last one that had started; likewise */
     struct {
         struct tdm_msg msg;
         struct child *child;
@@ -144,7 +146,7 @@ struct family {
     uint32_t n_tallies, untold; /* likewise; untold: more kinds than are told apart, or no memory to */
     struct {
         pthread_spinlock_t lock;
-        uint32_t waiting; /* children between two incarnations, or not through with the next one's start */
+        uint32_t waiting; /* children that are WAITING or COMING */
         struct child *first;
         char pad[48];
     } shards[SHARDS];

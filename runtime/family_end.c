@@ -178,6 +178,9 @@ static bool hand_over(struct family *f, struct child *c, unsigned shard)
         return false;
     f->shards[shard].waiting += c->state == CHILD_RUNNING;
     c->state = CHILD_WAITING;
+    if (c->started)
+        c->last_up = c->pid;
+    atomic_store_explicit(&c->up, false, memory_order_relaxed);  /* see describe() */
     if (!atomic_load_explicit(&f->closed, memory_order_relaxed)) /* likewise */
         (void)actor_post_locked(f->rt, f->sup.id, &c->exit_notice.msg);
     return true; /* closed: the second pass of family_ended() finds it */
@@ -207,14 +210,14 @@ static bool go_to_supervisor(struct child *c, const struct tdm_reason *reason, b
 }
 
 /* Ends that the supervisor does not hear of are logged here. */
-static void log_end(const struct child *c, tdm_pid pid, const struct tdm_reason *reason)
+static void log_end(const struct child *c, const struct tdm_reason *reason)
 {
     if (c->ignored || (!family_abnormal(reason) && c->spec->restart != TDM_PERMANENT))
         return;
-    sup_log_ended(c, c->started ? "supervisor.child_terminated" : "supervisor.start_error", pid, reason);
+    sup_log_ended(c, c->started ? "supervisor.child_terminated" : "supervisor.start_error", reason);
 }
 
-bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason, bool stays)
+bool family_child_ended(struct tdm_self *a, const struct tdm_reason *reason, bool stays)
 {
     struct child *c = a->child;
     struct family *f = c->family;
@@ -222,14 +225,13 @@ bool family_child_ended(struct tdm_self *a, tdm_pid pid, const struct tdm_reason
 
     c->started = (a->flags & ACTOR_ANNOUNCED) != 0;
     c->ignored = (a->flags & ACTOR_IGNORED) != 0;
-    c->last_pid = pid;
     if (stopping)
         tally(f, c, reason);
     if (go_to_supervisor(c, reason, stays))
         return true;
     a->child = NULL;
     if (!stopping)
-        log_end(c, pid, reason);
+        log_end(c, reason);
     family_leave(c);
     return false;
 }

@@ -43,7 +43,7 @@ static void log_start_error(const struct child *c)
     struct tdm_reason why = start_reason(c);
 
     if (!c->ignored)
-        sup_log_ended(c, "supervisor.start_error", c->last_pid, &why);
+        sup_log_ended(c, "supervisor.start_error", &why);
 }
 
 /* To who asked for this start. If its name was taken, the answer says by whom. */
@@ -198,7 +198,7 @@ static int decide(tdm_self *self, struct sup *s, struct child *c)
     bool significant = spec->significant;
 
     if (spec->restart == TDM_PERMANENT || family_abnormal(c->last))
-        sup_log_ended(c, "supervisor.child_terminated", c->last_pid, c->last);
+        sup_log_ended(c, "supervisor.child_terminated", c->last);
     if (family_wants_restart(spec->restart, c->last))
         return restart(self, s, c, false);
     sup_forget_child(self, s, c);
@@ -218,7 +218,7 @@ static int stopped_on_purpose(tdm_self *self, struct sup *s, struct entry *e)
     bool for_group = s->group == GROUP_STOPS && s->at == e;
     bool stays = for_group && e->answers == NULL && e->spec->s.restart != TDM_TEMPORARY;
 
-    sup_log_stop(s->family, &e->spec->s, e->child->last_pid, e->child->last, 1);
+    sup_log_stop(s->family, &e->spec->s, e->child->pid, e->child->last, 1);
     sup_answer_all(self, e, &(struct tdm_sup_reply){ .err = TDM_OK });
     if (for_group)
         s->at = e == s->from ? NULL : e->prev;
@@ -233,7 +233,7 @@ static int stopped_on_purpose(tdm_self *self, struct sup *s, struct entry *e)
 
 static int ended_while_stopping(tdm_self *self, struct sup *s, struct entry *e)
 {
-    sup_log_stop(s->family, &e->spec->s, e->child->last_pid, e->child->last, 1);
+    sup_log_stop(s->family, &e->spec->s, e->child->pid, e->child->last, 1);
     sup_answer_all(self, e, &(struct tdm_sup_reply){ .err = e->on_request ? TDM_ESHUTDOWN : TDM_OK });
     sup_set_state(s, e, STOPPED);
     sup_drop_place(self, s, e);
@@ -251,7 +251,7 @@ static int dynamic_ended(tdm_self *self, struct sup *s, struct child *c)
 
     if (asked || s->phase == STOPPING) {
         if (s->phase != STOPPING) /* then family_end.c has counted it */
-            sup_log_stop(s->family, c->spec, c->last_pid, c->last, 1);
+            sup_log_stop(s->family, c->spec, c->pid, c->last, 1);
         if (e != NULL)
             sup_answer_all(self, e, &r);
         sup_forget_child(self, s, c);

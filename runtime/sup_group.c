@@ -36,7 +36,7 @@ static void take_along(tdm_self *self, struct sup *s, struct entry *e)
     sup_clear_timer(self, e);
     sup_unqueue(s, e);
     if (ended)
-        sup_log_stop(s->family, &e->spec->s, e->child->last_pid, e->child->last, 1);
+        sup_log_stop(s->family, &e->spec->s, e->child->pid, e->child->last, 1);
     if (e->spec->s.restart == TDM_TEMPORARY)
         sup_drop_entry(self, s, e);
     else

@@ -83,16 +83,16 @@ void sup_log_started(const struct child *c)
     char child[CHILD_BYTES];
 
     if (tdm_log_level() <= TDM_LOG_INFO)
-        tdm_log_info("supervisor.progress", "%s restarts=%u",
-                     describe(c->family, c->spec, family_pid_of(c), child), c->restarts);
+        tdm_log_info("supervisor.progress", "%s restarts=%u", describe(c->family, c->spec, c->pid, child),
+                     c->restarts);
 }
 
-void sup_log_ended(const struct child *c, const char *event, tdm_pid pid, const struct tdm_reason *reason)
+void sup_log_ended(const struct child *c, const char *event, const struct tdm_reason *reason)
 {
     char child[CHILD_BYTES], why[WHY_BYTES], quoted[WHY_BYTES + 64];
 
     if (tdm_log_level() <= TDM_LOG_ERROR)
-        tdm_log_error(event, "%s reason=%s restarts=%u", describe(c->family, c->spec, pid, child),
+        tdm_log_error(event, "%s reason=%s restarts=%u", describe(c->family, c->spec, c->pid, child),
                       reason_text(reason, why, quoted), c->restarts);
 }
 
@@ -120,5 +120,5 @@ void sup_log_limit(const struct child *c, uint32_t intensity, uint32_t period_ms
     char child[CHILD_BYTES];
 
     tdm_log_error("supervisor.restart_limit", "%s intensity=%u period_ms=%u scope=%s",
-                  describe(c->family, c->spec, c->last_pid, child), intensity, period_ms, scope);
+                  describe(c->family, c->spec, c->pid, child), intensity, period_ms, scope);
 }

@@ -8,7 +8,7 @@ bool sup_clean_stop(const struct tdm_child_spec *spec, const struct tdm_reason *
 
 void sup_log_started(const struct child *c);
 /* supervisor.child_terminated or supervisor.start_error. */
-void sup_log_ended(const struct child *c, const char *event, tdm_pid pid, const struct tdm_reason *reason);
+void sup_log_ended(const struct child *c, const char *event, const struct tdm_reason *reason);
 /* A start that failed before there was a child. */
 void sup_log_no_start(const struct family *f, const struct tdm_child_spec *spec, int err);
 /* supervisor.shutdown_error of so many children, unless the reason is clean. */

@@ -91,7 +91,7 @@ int sup_stop_next(tdm_self *self, struct sup *s)
         }
         s->at = e->prev;
         if (e->queued && e->state != RESTARTING) /* it ended before its turn, for a reason of its own */
-            sup_log_stop(s->family, &e->spec->s, e->child->last_pid, e->child->last, 1);
+            sup_log_stop(s->family, &e->spec->s, e->child->pid, e->child->last, 1);
         sup_set_state(s, e, STOPPED);
         sup_drop_place(self, s, e);
     }
