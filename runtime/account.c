@@ -43,6 +43,10 @@ void account_dead_letter(struct tdm_runtime *rt, enum dead_cause cause, uint32_t
 {
     uint64_t left_out;
 
+    if (type == TDM_MSG_HTTP_REPLY) { /* whoever asked has ended first: nobody is to be told */
+        tdm_count(&counter_late_replies, 1);
+        return;
+    }
     tdm_count(&counter_dead_letters, 1);
     tdm_count(dead[cause].counter, 1);
     if (tdm_log_level() > TDM_LOG_INFO ||

@@ -80,6 +80,7 @@ void audit_call(struct audit *a, const char *id)
     if (c == NULL)
         return broken(a, &a->n.untold, "no memory to judge call %s", id);
     c->since_ns = a->now_ns;
+    c->born_conn = a->conn;
     a->n.calls++;
 }
 
@@ -167,6 +168,7 @@ static void begun(struct audit *a, struct audit_call *c, const struct step *s)
     c->served = true;
     c->gone = false;
     c->pid = s->pid;
+    c->run = a->run;
     c->restarts = s->number;
     c->begun_us = s->at_us;
     c->fault_ns = 0;
@@ -322,8 +324,21 @@ static bool is_late_connected(const struct audit *a, uint64_t since_ns)
     return a->conn != 0 && is_late(a, since_ns > a->conn_ns ? since_ns : a->conn_ns);
 }
 
+/* Began before this connection, was over before this process could adopt it: its last events are nobody's. */
+static bool is_nobodys(const struct audit *a, const struct audit_call *c)
+{
+    return c->over && c->run != a->run && c->born_conn != a->conn;
+}
+
+static void excuse_all(struct audit *a, struct audit_call *c)
+{
+    passed_over(a, c, c->n, 0);
+}
+
 static void sweep_call(struct audit *a, struct audit_call *c)
 {
+    if (is_nobodys(a, c) && is_late_connected(a, c->since_ns))
+        excuse_all(a, c);
     for (uint32_t i = 0; i < c->n; i++)
         if (!c->events[i].lost && c->events[i].conn == a->conn && is_late(a, c->events[i].at_ns))
             event_lost(a, c, &c->events[i], "late");
@@ -362,6 +377,8 @@ bool audit_even(const struct audit *a)
 void audit_finish(struct audit *a)
 {
     for (struct audit_call *c = a->first; c != NULL; c = c->next) {
+        if (is_nobodys(a, c))
+            excuse_all(a, c);
         for (uint32_t i = 0; i < c->n; i++) {
             if (!c->events[i].lost && c->events[i].conn == a->conn)
                 event_lost(a, c, &c->events[i], "not taken by the end");

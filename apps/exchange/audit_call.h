@@ -23,6 +23,7 @@ struct audit_call {
     uint64_t since_ns; /* it lives, or is over */
     uint64_t fault_ns; /* its actor was told to crash and took it; 0: not */
     uint64_t pid, restarts, begun_us, last_us;
+    uint64_t born_conn, run; /* the connection at its start; the process of its last incarnation */
     char id[];
 };
 

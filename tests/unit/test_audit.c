@@ -263,6 +263,44 @@ Test(audit, a_call_that_ended_while_nobody_was_connected_needs_no_actor)
     all_is_good();
 }
 
+Test(audit, the_last_events_of_a_call_that_ended_before_a_new_process_could_adopt_it_are_nobodys)
+{
+    open_call(2);
+    audit_connected(trial.a, 0);
+    trial.run = 78;
+    trial.batch = 0;
+    cr_assert(told(""));
+    audit_connected(trial.a, 2);
+    audit_sent(trial.a, CALL, 3);
+    audit_over(trial.a, CALL);
+    pass(1100);
+    struct audit_counters n = verdict();
+    cr_assert(audit_good(&n), "%s", trial.problems);
+    cr_assert(eq(u64, n.excused, 1));
+}
+
+Test(audit, a_call_that_began_on_the_connection_has_no_such_excuse)
+{
+    open_trial();
+    audit_call(trial.a, CALL);
+    audit_sent(trial.a, CALL, 1);
+    audit_over(trial.a, CALL);
+    pass(1100);
+    struct audit_counters n = verdict();
+    cr_assert(eq(u64, n.lost, 1), "%s", trial.problems);
+}
+
+Test(audit, a_call_this_process_has_served_has_no_such_excuse)
+{
+    open_call(2);
+    audit_connected(trial.a, 2);
+    audit_sent(trial.a, CALL, 3);
+    audit_over(trial.a, CALL);
+    pass(1100);
+    struct audit_counters n = verdict();
+    cr_assert(eq(u64, n.lost, 1), "%s", trial.problems);
+}
+
 Test(audit, a_step_on_the_way_at_the_cut_may_come_after_its_call_is_over)
 {
     open_trial();
