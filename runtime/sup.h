@@ -135,6 +135,7 @@ void sup_wait_for_attempt(tdm_self *self, struct sup *s, struct entry *e, uint64
 /* ---- sup_group.c ----------------------------------------------------------------------------- */
 bool sup_has_groups(const struct sup *s);
 int sup_begin_group(tdm_self *self, struct sup *s, struct entry *culprit, uint64_t pause_ns);
+void sup_end_group(struct sup *s);
 int sup_group_stops(tdm_self *self, struct sup *s);
 int sup_group_starts(tdm_self *self, struct sup *s);
 

@@ -85,7 +85,7 @@ static int turn_over(tdm_self *self, struct sup *s, struct entry *e)
     }
     if (s->phase == STARTING)
         return sup_start_failed(self, s, e, &why);
-    s->group = NO_GROUP;
+    sup_end_group(s);
     return sup_try_again(self, s, e->child);
 }
 

@@ -16,6 +16,13 @@ bool sup_has_groups(const struct sup *s)
     return s->cfg.strategy == TDM_ONE_FOR_ALL || s->cfg.strategy == TDM_REST_FOR_ONE;
 }
 
+/* Nobody's turn any more: a later start of the entry whose turn it was is no step of a group. */
+void sup_end_group(struct sup *s)
+{
+    s->group = NO_GROUP;
+    s->at = NULL;
+}
+
 /* `culprit` has ended, or its last start has failed. The others rest for `pause_ns` before all are started. */
 int sup_begin_group(tdm_self *self, struct sup *s, struct entry *culprit, uint64_t pause_ns)
 {
@@ -53,7 +60,7 @@ static int all_stopped(tdm_self *self, struct sup *s)
         s->at = s->from != NULL ? s->from : s->first;
         return sup_group_starts(self, s);
     }
-    s->group = NO_GROUP;
+    sup_end_group(s);
     sup_wait_for_attempt(self, s, culprit, s->pause_ns);
     return TDM_OK;
 }
@@ -85,7 +92,7 @@ static int no_place(tdm_self *self, struct sup *s, const struct entry *e, int er
 int sup_group_starts(tdm_self *self, struct sup *s)
 {
     if (s->at == NULL) {
-        s->group = NO_GROUP;
+        sup_end_group(s);
         return TDM_OK;
     }
     struct entry *e = s->at;
@@ -95,6 +102,6 @@ int sup_group_starts(tdm_self *self, struct sup *s)
     if (e->child == NULL)
         return no_place(self, s, e, err);
     sup_log_no_start(s->family, &e->spec->s, err);
-    s->group = NO_GROUP;
+    sup_end_group(s);
     return sup_try_again(self, s, e->child);
 }

@@ -150,6 +150,8 @@ static int timer_fired(tdm_self *self, struct sup *s, const struct tdm_msg *m)
         (void)actor_control(self->rt, family_pid_of(e->child), CONTROL_KILL);
         return TDM_OK;
     }
+    if (s->phase == STOPPING)
+        return TDM_OK; /* it has its turn to be stopped */
     if (!sup_must_wait(s))
         return sup_take_turn(self, s, e);
     sup_enqueue(s, e);
