@@ -40,7 +40,8 @@ static struct sigaction before[NSIG];
 /* ---- what happened --------------------------------------------------------------------------- */
 
 struct place {
-    uintptr_t pc, sp;
+    uintptr_t pc, sp, fp;
+    uintptr_t link; /* where the present function was called from, if that is in a register */
     bool wrote;
 };
 
@@ -48,9 +49,15 @@ static struct place place_of(const ucontext_t *uc)
 {
 #if defined(__x86_64__)
     const greg_t *r = uc->uc_mcontext.gregs;
-    return (struct place){ (uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP], (r[REG_ERR] & 2) != 0 };
+    return (struct place){ .pc = (uintptr_t)r[REG_RIP],
+                           .sp = (uintptr_t)r[REG_RSP],
+                           .fp = (uintptr_t)r[REG_RBP],
+                           .wrote = (r[REG_ERR] & 2) != 0 };
 #elif defined(__aarch64__)
-    return (struct place){ (uintptr_t)uc->uc_mcontext.pc, (uintptr_t)uc->uc_mcontext.sp, false };
+    return (struct place){ .pc = (uintptr_t)uc->uc_mcontext.pc,
+                           .sp = (uintptr_t)uc->uc_mcontext.sp,
+                           .fp = (uintptr_t)uc->uc_mcontext.regs[29],
+                           .link = (uintptr_t)uc->uc_mcontext.regs[30] };
 #else
     (void)uc;
     return (struct place){ 0 };
@@ -93,19 +100,41 @@ static struct landing *landing_here(struct thread **ret)
     return &t->worker->landing;
 }
 
+/* After a jump to nowhere the compiler's tables do not help: the caller is where a call leaves its address, and the others
+ * are found by frame pointers, as far as there are any. */
+static int follow_pointers(const struct place *p, void **frames, int most)
+{
+    const uintptr_t *frame = (const uintptr_t *)p->fp, *low = (const uintptr_t *)p->sp;
+    uintptr_t back = p->link != 0 ? p->link : *(const uintptr_t *)p->sp;
+    int n = 0;
+
+    while (n < most && fault_code_is_code(back)) {
+        frames[n++] = (void *)back;
+        if (frame <= low || frame > low + STACK_REACH || ((uintptr_t)frame & 7) != 0)
+            break;
+        back = frame[1];
+        low = frame;
+        frame = (const uintptr_t *)frame[0];
+    }
+    return n;
+}
+
 #ifdef WITH_TSAN
 /* The sanitizer loses the worker's own jump when another is set on this stack: then there is no walk. */
-static int walk(struct landing *l, void **frames, int most)
+static int walk(struct landing *l, const struct place *p, void **frames, int most, bool nowhere)
 {
     (void)l;
+    (void)p;
     (void)frames;
     (void)most;
+    (void)nowhere;
+    (void)follow_pointers;
     return 0;
 }
 #else
-/* backtrace() reads code and stack where the frames lead, and after a wild jump or a smashed stack that may be nowhere:
- * then it faults itself, lands here, and there is no more to tell than where we are. */
-static int walk(struct landing *l, void **frames, int most)
+/* A walk reads code and stack where the frames lead, and after a wild jump or a smashed stack that may be nowhere: then
+ * it faults itself, lands here, and there is no more to tell than where we are. */
+static int walk(struct landing *l, const struct place *p, void **frames, int most, bool nowhere)
 {
     sigset_t faults;
     int n = 0;
@@ -117,28 +146,27 @@ static int walk(struct landing *l, void **frames, int most)
                     NULL); /* the handler's mask would turn the second fault into death */
     l->walking = true;
     if (sigsetjmp(l->walk, 0) == 0)
-        n = backtrace(frames, most);
+        n = nowhere ? follow_pointers(p, frames, most) : backtrace(frames, most);
     l->walking = false;
     return n;
 }
 #endif
 
-static void note_frames(struct landing *l, struct trace *trace, uintptr_t pc)
+static void note_frames(struct landing *l, struct trace *trace, const struct place *p)
 {
     void *all[LANDING_FRAMES + 8];
-    int n = walk(l, all, LANDING_FRAMES + 8);
+    int n = walk(l, p, all, LANDING_FRAMES + 8, false);
     int from = 0;
 
-    while (from < n && (uintptr_t)all[from] != pc)
+    while (from < n && (uintptr_t)all[from] != p->pc)
         from++;
-    trace->n = 0;
     trace->called = false;
-    if (from == n) { /* pc is nowhere: a call through a bad pointer; keep what lies below our own frames */
-        from = n > 2 ? 2 : 0;
-        trace->frames[trace->n++] = (void *)pc;
-    }
-    while (from < n && trace->n < LANDING_FRAMES)
-        trace->frames[trace->n++] = all[from++];
+    trace->frames[0] = (void *)p->pc;
+    trace->n = 1;
+    for (from++; from < n && trace->n < LANDING_FRAMES; from++)
+        trace->frames[trace->n++] = all[from];
+    if (trace->n == 1 && !fault_code_is_code(p->pc))
+        trace->n += walk(l, p, trace->frames + 1, LANDING_FRAMES - 1, true);
 }
 
 static _Noreturn void jump(struct thread *t, struct landing *l, const ucontext_t *uc)
@@ -222,11 +250,12 @@ static _Noreturn void end_stuck(struct thread *t, struct landing *l, const ucont
 }
 
 /* The watchdog has asked. What is found is told to it, also when nothing can be done about it. */
-static enum stuck_end find_stuck(struct landing *l, const struct thread *t, uint64_t seq, uintptr_t pc)
+static enum stuck_end find_stuck(struct landing *l, const struct thread *t, uint64_t seq,
+                                 const struct place *p)
 {
     struct stuck_note *s = &l->stuck;
 
-    note_frames(l, &s->trace, pc);
+    note_frames(l, &s->trace, p);
     s->pid = t->self != NULL ? id_make(t->self->next_gen - 1, t->self->slot) : 0;
     const char *name = t->self != NULL ? t->self->behaviour->name : "";
     size_t n = strnlen(name, sizeof s->behaviour - 1);
@@ -254,7 +283,7 @@ static void on_stuck(int signo, siginfo_t *info, void *context)
     if (wanted != atomic_load_explicit(&t->callback_seq, memory_order_relaxed))
         return; /* that callback has ended since */
     lift_ambush(l);
-    if (find_stuck(l, t, wanted, place.pc) == STUCK_ENDED)
+    if (find_stuck(l, t, wanted, &place) == STUCK_ENDED)
         end_stuck(t, l, uc, &l->stuck.trace, 0);
     /* else it comes back, or the watchdog tries again */
 }
@@ -282,7 +311,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
     }
     lift_ambush(l);
     struct trace *trace = l->guarded ? &l->guard_trace : &l->trace;
-    note_frames(l, trace, place.pc);
+    note_frames(l, trace, &place);
     const char *holds = fault_code_holds(trace->frames, trace->n, t->self != NULL && t->self->fiber != NULL);
     if (holds != NULL) {
         last_words(signo, address, t, trace, holds);

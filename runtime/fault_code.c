@@ -146,6 +146,17 @@ bool fault_code_apart(void)
     return !linked_statically;
 }
 
+bool fault_code_is_code(uintptr_t pc)
+{
+    int n = atomic_load_explicit(&n_modules, memory_order_acquire); /* partner: add() */
+
+    for (int i = 0; i < n; i++)
+        if (pc < atomic_load_explicit(&modules[i].high, memory_order_acquire) &&
+            pc >= atomic_load_explicit(&modules[i].low, memory_order_relaxed))
+            return true;
+    return false;
+}
+
 bool fault_code_is_app(uintptr_t pc)
 {
     return kind_of(pc) == CODE_APP;

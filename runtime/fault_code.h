@@ -15,6 +15,7 @@ void fault_code_app_loaded(void *handle);
 void fault_code_app_gone(void *handle);
 
 bool fault_code_is_app(uintptr_t pc);
+bool fault_code_is_code(uintptr_t pc); /* anybody's that was there at the start, or an app's */
 
 /* A fault at frames[0]; frames lead outward to the callback. NULL: the callback may be left; else why not, in words that
  * follow "because". For handlers. */
