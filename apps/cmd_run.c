@@ -1,25 +1,40 @@
 /* cmd_run.c - `tandem run CONFIG`: the daemon.
  *
- * SIGTERM or SIGINT: no new calls; running calls may finish for stop.drain; then every app is told to stop,
+ * Two processes: the heart, which starts the program again when it has died, and the program (docs/OPERATIONS.md).
+ *
+ * SIGTERM, SIGINT or SIGHUP: no new calls; running calls may finish for stop.drain; then every app is told to stop,
  * and hands its call back to the dialplan. A second signal means now. Exit status: 0 an orderly end, 1 a
- * faulty configuration, 2 wrong usage, 3 it could not start. */
+ * faulty configuration, 2 wrong usage, 3 it could not start, 4 the heart gave up, 128 + a signal. */
 #include "cmd_run.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <tandem/heart.h>
 #include <tandem/log.h>
 #include <tandem/metrics.h>
 
 #include "program.h"
 
-enum { EXIT_GOOD, EXIT_FAULTY, EXIT_USAGE, EXIT_START };
+enum { EXIT_GOOD, EXIT_FAULTY, EXIT_USAGE, EXIT_START, EXIT_GAVE_UP };
+
+/* One `tandem run`, in both processes. */
+struct run {
+    struct program_config cfg;
+    const char *file, *pid_file;
+    bool no_heart;
+};
 
 static int usage(FILE *to)
 {
-    fputs("usage: tandem run CONFIG\n"
-          "  Connects to the sources of the configuration and serves their calls until SIGTERM.\n",
+    fputs("usage: tandem run [--no-heart] [--pid-file FILE] CONFIG\n"
+          "  Connects to the sources of the configuration and serves their calls until SIGTERM.\n"
+          "  --no-heart       one process: nobody starts it again after a crash (runtime.heart: off)\n"
+          "  --pid-file FILE  where to write the number of the process that serves\n",
           to);
     return to == stdout ? EXIT_GOOD : EXIT_USAGE;
 }
@@ -35,6 +50,8 @@ static int load(const char *file, struct program_config *cfg)
     tdm_config_report_free(&report);
     return err;
 }
+
+/* ---- the program ----------------------------------------------------------------------------- */
 
 /* True: a second signal came, which means now. */
 static bool drain(struct program *p, const struct program_config *cfg, const sigset_t *set)
@@ -68,25 +85,29 @@ static void farewell(void)
     tdm_log_flush();
 }
 
-static int serve(const struct program_config *cfg, const sigset_t *set)
+static int cannot_start(struct tdm_runtime *rt, const char *what, int err)
 {
-    struct tdm_runtime *rt;
+    tdm_log_flush();
+    fprintf(stderr, "tandem run: cannot start%s: %s\n", what, tdm_strerror(err));
+    tdm_runtime_free(rt);
+    return EXIT_START;
+}
+
+static int serve(const struct program_config *cfg, struct tdm_heart *heart, const sigset_t *set)
+{
+    struct tdm_runtime *rt = NULL;
     struct program *p;
     int err =
         tdm_runtime_new(&rt, &(struct tdm_runtime_cfg){ .workers = (uint32_t)cfg->workers,
                                                         .stuck_after_ms = (uint32_t)cfg->stuck_after_ms });
 
-    if (err < 0) {
-        fprintf(stderr, "tandem run: cannot start the runtime: %s\n", tdm_strerror(err));
-        return EXIT_START;
-    }
-    err = program_start(&p, rt, cfg);
-    if (err < 0) {
-        tdm_log_flush();
-        fprintf(stderr, "tandem run: cannot start: %s\n", tdm_strerror(err));
-        tdm_runtime_free(rt);
-        return EXIT_START;
-    }
+    if (err < 0)
+        return cannot_start(NULL, " the runtime", err);
+    err = tdm_heart_beat(heart, rt);
+    if (err == TDM_OK)
+        err = program_start(&p, rt, cfg);
+    if (err < 0)
+        return cannot_start(rt, "", err);
     program_wait_signal(set, 0);
     bool now = drain(p, cfg, set);
     leave_signals(set);
@@ -97,22 +118,99 @@ static int serve(const struct program_config *cfg, const sigset_t *set)
     return EXIT_GOOD;
 }
 
+static int write_pid_file(const char *path)
+{
+    char line[32], temp[4096];
+    int n = snprintf(temp, sizeof temp, "%s.new", path);
+    FILE *f = n < (int)sizeof temp ? fopen(temp, "we") : NULL;
+
+    if (f == NULL)
+        return errno != 0 ? -errno : TDM_ETOOBIG;
+    n = snprintf(line, sizeof line, "%d\n", (int)getpid());
+    bool good = fwrite(line, 1, (size_t)n, f) == (size_t)n;
+    good = fclose(f) == 0 && good;
+    return good && rename(temp, path) == 0 ? TDM_OK
+                                           : -errno; /* in one step: who reads it sees a whole number */
+}
+
+static int body(struct tdm_heart *heart, void *arg)
+{
+    struct run *run = arg;
+    sigset_t set = program_block_signals();
+    int err = run->pid_file != NULL ? write_pid_file(run->pid_file) : TDM_OK;
+
+    if (err < 0) {
+        fprintf(stderr, "tandem run: %s: %s\n", run->pid_file, tdm_strerror(err));
+        return EXIT_START;
+    }
+    int status = serve(&run->cfg, heart, &set);
+    if (run->pid_file != NULL)
+        unlink(run->pid_file);
+    return status;
+}
+
+/* ---- the heart ------------------------------------------------------------------------------- */
+
+static bool with_heart(const struct run *run)
+{
+    if (run->no_heart || run->cfg.heart == HEART_OFF)
+        return false;
+    return run->cfg.heart == HEART_ON ||
+           (getenv("INVOCATION_ID") == NULL && getenv("NOTIFY_SOCKET") == NULL); /* set by systemd */
+}
+
+static int run_with_heart(struct run *run)
+{
+    const struct program_config *cfg = &run->cfg;
+    int status = tdm_heart_run(&(struct tdm_heart_cfg){ .ping_ms = (uint32_t)cfg->heartbeat.ping_ms,
+                                                        .misses = (uint32_t)cfg->heartbeat.misses,
+                                                        .start_ms = (uint32_t)cfg->heartbeat.start_ms,
+                                                        .deaths = (uint32_t)cfg->heartbeat.deaths,
+                                                        .period_ms = (uint32_t)cfg->heartbeat.period_ms,
+                                                        .again_status = EXIT_START,
+                                                        .give_up_status = EXIT_GAVE_UP },
+                               body, run);
+
+    if (status < 0) {
+        fprintf(stderr, "tandem run: cannot start: %s\n", tdm_strerror(status));
+        return EXIT_START;
+    }
+    if (run->pid_file != NULL)
+        unlink(run->pid_file); /* of a child that died */
+    return status;
+}
+
+/* False: wrong usage. */
+static bool parse(struct run *run, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--no-heart") == 0)
+            run->no_heart = true;
+        else if (strcmp(argv[i], "--pid-file") == 0 && i + 1 < argc)
+            run->pid_file = argv[++i];
+        else if (argv[i][0] == '-' || run->file != NULL)
+            return false;
+        else
+            run->file = argv[i];
+    }
+    return run->file != NULL;
+}
+
 int cmd_run(int argc, char **argv)
 {
-    struct program_config cfg = { 0 };
+    struct run run = { .file = NULL };
+    int status = EXIT_FAULTY;
 
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return usage(stdout);
-    if (argc != 2 || argv[1][0] == '-')
+    if (!parse(&run, argc, argv))
         return usage(stderr);
-    if (load(argv[1], &cfg) < 0) {
-        program_config_free(&cfg);
-        return EXIT_FAULTY;
+    if (load(run.file, &run.cfg) == TDM_OK) {
+        tdm_log_configure(&(struct tdm_log_cfg){ .level = (enum tdm_log_level)run.cfg.log.level,
+                                                 .format = (enum tdm_log_format)run.cfg.log.format,
+                                                 .fd = 2 });
+        status = with_heart(&run) ? run_with_heart(&run) : body(NULL, &run);
     }
-    sigset_t set = program_block_signals();
-    tdm_log_configure(&(struct tdm_log_cfg){
-        .level = (enum tdm_log_level)cfg.log.level, .format = (enum tdm_log_format)cfg.log.format, .fd = 2 });
-    int status = serve(&cfg, &set);
-    program_config_free(&cfg);
+    program_config_free(&run.cfg);
     return status;
 }

@@ -220,9 +220,12 @@ sigset_t program_block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
     sigaddset(&set, PROGRAM_DONE);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* they would end the process */
+    signal(SIGUSR2, SIG_IGN);
     return set;
 }
 

@@ -56,6 +56,12 @@ static const struct tdm_config_word formats[] = {
     { "json", TDM_LOG_JSON },
     { NULL, 0 },
 };
+static const struct tdm_config_word heart_choices[] = {
+    { "on", HEART_ON },
+    { "off", HEART_OFF },
+    { "auto", HEART_AUTO },
+    { NULL, 0 },
+};
 static const struct tdm_config_word source_types[] = {
     { "ari", SOURCE_ARI },
     { NULL, 0 },
@@ -95,6 +101,46 @@ static const struct tdm_config_field metrics_fields[] = {
 static const struct tdm_config_schema metrics_schema =
     TDM_CONFIG_SCHEMA(struct program_config, metrics_fields);
 
+static const struct tdm_config_field heartbeat_fields[] = {
+    { .key = "ping",
+      .type = TDM_CONFIG_TIME,
+      .offset = AT(heartbeat.ping_ms),
+      .fallback = "1s",
+      .min = 10,
+      .max = 3600000,
+      .help = "how often the heart asks whether the program lives" },
+    { .key = "misses",
+      .type = TDM_CONFIG_INT,
+      .offset = AT(heartbeat.misses),
+      .fallback = "10",
+      .min = 1,
+      .max = 100000,
+      .help = "questions in a row without an answer, then it is started again" },
+    { .key = "start",
+      .type = TDM_CONFIG_TIME,
+      .offset = AT(heartbeat.start_ms),
+      .fallback = "30s",
+      .min = 100,
+      .max = 3600000,
+      .help = "time to the first answer" },
+    { .key = "deaths",
+      .type = TDM_CONFIG_INT,
+      .offset = AT(heartbeat.deaths),
+      .fallback = "10",
+      .min = 1,
+      .max = 1000,
+      .help = "deaths within 5s of the start, in one period; then the heart gives up" },
+    { .key = "period",
+      .type = TDM_CONFIG_TIME,
+      .offset = AT(heartbeat.period_ms),
+      .fallback = "1m",
+      .min = 1000,
+      .max = 86400000,
+      .help = "see deaths" },
+};
+static const struct tdm_config_schema heartbeat_schema =
+    TDM_CONFIG_SCHEMA(struct program_config, heartbeat_fields);
+
 static const struct tdm_config_field runtime_fields[] = {
     { .key = "workers",
       .type = TDM_CONFIG_INT,
@@ -109,6 +155,13 @@ static const struct tdm_config_field runtime_fields[] = {
       .min = 100,
       .max = 3600000,
       .help = "a callback that runs longer is reported and ended" },
+    { .key = "heart",
+      .type = TDM_CONFIG_ENUM,
+      .offset = AT(heart),
+      .words = heart_choices,
+      .fallback = "on",
+      .help = "a parent process that starts the program again; auto: unless systemd does" },
+    { .key = "heartbeat", .type = TDM_CONFIG_STRUCT, .of = &heartbeat_schema },
     { .key = "log", .type = TDM_CONFIG_STRUCT, .of = &log_schema },
     { .key = "metrics", .type = TDM_CONFIG_STRUCT, .of = &metrics_schema },
 };

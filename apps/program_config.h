@@ -4,6 +4,7 @@
 #include <tandem/config.h>
 
 enum source_type { SOURCE_ARI };
+enum heart_choice { HEART_OFF, HEART_ON, HEART_AUTO };
 enum unknown_action { UNKNOWN_HAND_BACK, UNKNOWN_HANGUP, UNKNOWN_APP };
 
 /* One switch. program_url_parse() takes its url apart. */
@@ -32,6 +33,10 @@ struct program_app {
 struct program_config {
     int64_t workers; /* 0: one per core */
     int64_t stuck_after_ms;
+    int heart; /* enum heart_choice */
+    struct {
+        int64_t ping_ms, misses, start_ms, deaths, period_ms;
+    } heartbeat;
     struct {
         int level, format; /* enum tdm_log_level, enum tdm_log_format */
     } log;
