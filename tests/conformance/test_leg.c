@@ -60,9 +60,9 @@ static int leg_handle(tdm_self *self, void *state, struct tdm_msg *m)
     if (!again && e->n != 0 && e->n != handled.last + 1)
         handled.out_of_order = true;
     handled.last = e->n;
-    int crashes = e->crashes;
-    mark(w, "event", e->n);
-    return handled.times[e->n] <= (uint32_t)crashes ? end_in(self, e->how, m) : TDM_OK;
+    bool ends = handled.times[e->n] <= (uint32_t)e->crashes;
+    mark(w, "event", e->n); /* last: the body may look then */
+    return ends ? end_in(self, e->how, m) : TDM_OK;
 }
 
 static int leg_init(tdm_self *self, void *state, const struct tdm_start *start)

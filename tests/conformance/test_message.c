@@ -406,8 +406,9 @@ static int impatient_handle(tdm_self *self, void *state, struct tdm_msg *m)
 
     switch (m->type) {
     case MSG_HOP:
-        if (tdm_spawn(tdm_self_runtime(self), &(struct tdm_spawn_cfg){ .behaviour = &slow }, &p->d.victim) <
-            0)
+        if (tdm_spawn(tdm_self_runtime(self),
+                      &(struct tdm_spawn_cfg){ .behaviour = &slow, .mailbox_limit = TDM_MAILBOX_MAX },
+                      &p->d.victim) < 0)
             return TDM_ENOMEM;
         return ask_batch(self, p);
     case TDM_MSG_REQUEST_FAILED:
