@@ -34,6 +34,7 @@ struct child {
     /* written by the child's worker before its notice, then by the supervisor */
     bool started; /* the incarnation's init had succeeded */
     bool ignored;
+    bool counted;        /* this end is among those that family_log_stop() tells of */
     uint64_t value;      /* what init gave to tdm_start_value() */
     tdm_pid name_holder; /* who had the name that init wanted */
     uint32_t restarts;
@@ -106,6 +107,8 @@ void family_stop(struct family *f);
 void family_control_all(struct family *f, uint32_t bit);
 /* SIG_FAMILY_EMPTY has come; false: another child had entered meanwhile, and the last one tells again. */
 bool family_empty_heard(struct family *f);
+/* A dynamic child had ended before the stop, but is heard of in it. */
+void family_count_end(struct child *c);
 /* Log how the children ended that did not end a stop cleanly: once for each reason. Supervisor only, when all have. */
 void family_log_stop(struct family *f);
 /* Keep a request until it can be answered; freed with the supervisor's incarnation. In order. */

@@ -120,10 +120,11 @@ static bool count_tally(struct family *f, const struct tdm_reason *r, struct tal
 }
 
 /* A child has ended while its dynamic supervisor stops. */
-static void tally(struct family *f, const struct child *c, const struct tdm_reason *r)
+static void tally(struct family *f, struct child *c, const struct tdm_reason *r)
 {
     struct tally *fresh = NULL;
 
+    c->counted = true;
     if (f->strategy != TDM_DYNAMIC || sup_clean_stop(c->spec, r) ||
         atomic_load_explicit(&f->closed,
                              memory_order_relaxed)) /* then nobody asks; seen late, it is freed unread */
@@ -140,6 +141,14 @@ static void tally(struct family *f, const struct child *c, const struct tdm_reas
     pthread_spin_unlock(&f->tally_lock);
     if (fresh != NULL)
         runtime_free_block(f->rt, fresh, sizeof *fresh);
+}
+
+void family_count_end(struct child *c)
+{
+    static const struct tdm_reason unknown = { .kind = TDM_EXIT_ERROR, .code = TDM_ENOMEM };
+
+    if (!c->counted)
+        tally(c->family, c, c->last != NULL ? c->last : &unknown);
 }
 
 void family_log_stop(struct family *f)
@@ -225,6 +234,7 @@ bool family_child_ended(struct tdm_self *a, const struct tdm_reason *reason, boo
 
     c->started = (a->flags & ACTOR_ANNOUNCED) != 0;
     c->ignored = (a->flags & ACTOR_IGNORED) != 0;
+    c->counted = false;
     if (stopping)
         tally(f, c, reason);
     if (go_to_supervisor(c, reason, stays))

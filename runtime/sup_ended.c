@@ -250,7 +250,9 @@ static int dynamic_ended(tdm_self *self, struct sup *s, struct child *c)
     struct tdm_sup_reply r = { .err = e != NULL && e->on_request ? TDM_ESHUTDOWN : TDM_OK };
 
     if (asked || s->phase == STOPPING) {
-        if (s->phase != STOPPING) /* then family_end.c has counted it */
+        if (s->phase == STOPPING)
+            family_count_end(c);
+        else
             sup_log_stop(s->family, c->spec, c->pid, c->last, 1);
         if (e != NULL)
             sup_answer_all(self, e, &r);
