@@ -215,10 +215,10 @@ enum {
     SIG_MONITOR, /* ref; the payload has room for the DOWN it becomes */
     SIG_DEMONITOR,
     SIG_CHILD_STARTED, /* to a supervisor, from a child's own memory; from here on for its behaviour */
-    SIG_CHILD_LAUNCHED,
     SIG_CHILD_EXIT,
-    SIG_FAMILY_EMPTY, /* the last child of a stopping supervisor has gone */
-    SIG_ADMIN,        /* a request of tdm_sup_request() */
+    SIG_FAMILY_EMPTY,   /* the last child of a stopping supervisor has gone */
+    SIG_CHILD_LAUNCHED, /* a start from outside, which the supervisor is to time: struct child * */
+    SIG_ADMIN,          /* a request of tdm_sup_request() */
     SIG_LAST,
 };
 bool link_signal(struct tdm_self *a, struct tdm_msg *msg); /* false: it became a message for the behaviour */

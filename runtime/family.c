@@ -174,15 +174,8 @@ static int count_in(struct family *f)
     return TDM_EBUSY;
 }
 
-/* A start that is timed is told of before the child takes its first step. */
-static void tell_launch(struct family *f, struct child *c)
-{
-    if (c->entry == NULL &&
-        atomic_load_explicit(&c->told, memory_order_relaxed)) /* we are its only writer yet */
-        (void)actor_post_locked(f->rt, f->sup.id, &c->launch_notice.msg);
-}
-
-static int enter(struct family *f, struct child *c)
+/* `launched`, if not NULL, is told before the child takes its first step. */
+static int enter(struct family *f, struct child *c, struct tdm_msg *launched)
 {
     unsigned i = family_shard(c);
 
@@ -196,9 +189,11 @@ static int enter(struct family *f, struct child *c)
         f->shards[i].first = c;
         atomic_store_explicit(&c->actor->parent, f,
                               memory_order_relaxed); /* under the lock; see child_of() */
-        tell_launch(f, c);
+        if (launched != NULL && actor_post_locked(f->rt, f->sup.id, launched) == TDM_OK)
+            launched = NULL;
     }
     pthread_spin_unlock(&f->shards[i].lock);
+    tdm_msg_free(f->rt, launched); /* it was not wanted */
     return err;
 }
 
@@ -242,8 +237,6 @@ static struct child *child_new(struct family *f, const struct child_start *how)
     c->exit_notice.child = c;
     c->start_notice.msg.type = SIG_CHILD_STARTED;
     c->start_notice.child = c;
-    c->launch_notice.msg.type = SIG_CHILD_LAUNCHED;
-    c->launch_notice.child = c;
     if (how->arg_bytes > 0 &&
         how->spec->restart != TDM_TEMPORARY) { /* one that is never restarted needs it once */
         c->arg = copy_bytes(f->rt, how->arg, how->arg_bytes);
@@ -270,19 +263,6 @@ static struct tdm_spawn_cfg start_cfg(const struct child *c)
     return cfg;
 }
 
-static struct tdm_spawn_cfg first_cfg(const struct child *c, const struct child_start *how)
-{
-    struct tdm_spawn_cfg cfg = start_cfg(c);
-
-    if (how->arg_bytes > 0) {
-        cfg.arg = how->arg;
-        cfg.arg_bytes = how->arg_bytes;
-    }
-    if (how->tag != NULL)
-        cfg.tag = how->tag;
-    return cfg;
-}
-
 static void set_flags(struct tdm_self *a, const struct child *c)
 {
     a->flags &= ~(uint32_t)(ACTOR_KEEP_MAIL | ACTOR_REDELIVER | ACTOR_LATE_START);
@@ -292,33 +272,59 @@ static void set_flags(struct tdm_self *a, const struct child *c)
         a->flags |= ACTOR_LATE_START;
 }
 
+/* An actor in a slot, launched, that is this child; nobody knows it yet. */
+static int make_actor(struct child *c, const struct child_start *how)
+{
+    struct tdm_runtime *rt = c->family->rt;
+    struct tdm_spawn_cfg cfg = start_cfg(c);
+
+    if (how->arg_bytes > 0) {
+        cfg.arg = how->arg;
+        cfg.arg_bytes = how->arg_bytes;
+    }
+    if (how->tag != NULL)
+        cfg.tag = how->tag;
+    int err = actor_make(rt, &cfg, &c->actor);
+    if (err < 0)
+        return err;
+    c->launched_ns = rt->env->now_ns(rt->env);
+    c->actor->child = c;
+    set_flags(c->actor, c);
+    actor_launch(c->actor); /* before it enters: who stops the family must be able to reach it */
+    c->pid = tdm_self_pid(c->actor);
+    return TDM_OK;
+}
+
+/* It could not enter. */
+static void undo_actor(struct child *c)
+{
+    static const struct tdm_reason shutdown = { .kind = TDM_EXIT_SHUTDOWN };
+
+    c->actor->child = NULL;
+    actor_end(c->actor, &shutdown, false); /* unknown: the turn is ours */
+}
+
 int family_start_child(struct family *f, const struct child_start *how, struct child **ret, tdm_place *place)
 {
-    struct tdm_runtime *rt = f->rt;
     struct child *c = child_new(f, how);
-    struct tdm_self *a;
+    struct tdm_msg *launched = NULL;
+    int err = TDM_ENOMEM;
 
     if (c == NULL)
-        return TDM_ENOMEM;
-    struct tdm_spawn_cfg cfg = first_cfg(c, how);
-    int err = actor_make(rt, &cfg, &a);
-    if (err < 0) {
-        family_free_child(c);
         return err;
+    if (how->told && how->entry == NULL && /* the supervisor has not made it, and is to time its start */
+        (launched = tdm_msg_copy(f->rt, SIG_CHILD_LAUNCHED, &c, sizeof(struct child *))) == NULL)
+        goto fail;
+    err = make_actor(c, how);
+    if (err < 0) {
+        tdm_msg_free(f->rt, launched);
+        goto fail;
     }
-    c->actor = a;
-    c->launched_ns = rt->env->now_ns(rt->env);
-    a->child = c;
-    set_flags(a, c);
-    actor_launch(a); /* before it enters: who stops the family must be able to reach it */
-    c->pid = tdm_self_pid(a);
-    err = enter(f, c);
+    struct tdm_self *a = c->actor;
+    err = enter(f, c, launched);
     if (err < 0) {
-        a->child = NULL;
-        actor_end(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN },
-                  false); /* unknown: the turn is ours */
-        family_free_child(c);
-        return err;
+        undo_actor(c);
+        goto fail;
     }
     tdm_count(&counter_spawned, 1);
     if (ret != NULL)
@@ -327,6 +333,9 @@ int family_start_child(struct family *f, const struct child_start *how, struct c
         *place = tdm_self_place(a);
     actor_make_runnable(a); /* last: it may run, end and be gone at once */
     return TDM_OK;
+fail:
+    family_free_child(c);
+    return err;
 }
 
 /* The supervisor's family, held, or NULL. */

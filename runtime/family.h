@@ -51,7 +51,7 @@ struct child {
     struct {
         struct tdm_msg msg;
         struct child *child;
-    } exit_notice, start_notice, launch_notice;
+    } exit_notice, start_notice;
 };
 
 /* The rule of restart types; a reason that could not be kept (NULL) counts as abnormal. */

@@ -272,12 +272,16 @@ static int go_on(tdm_self *self, struct sup *s)
     }
 }
 
-static struct child *child_in(tdm_self *self, struct tdm_msg *m)
+static struct child *child_in(const struct tdm_msg *m)
 {
-    struct child *c = *(struct child **)tdm_msg_data(m);
+    return *(struct child *const *)tdm_msg_view(m);
+}
 
-    tdm_msg_take(self, m); /* it lies in the child, which may go */
-    return c;
+/* A notice lies in its child, which may go. */
+static struct child *child_around(tdm_self *self, struct tdm_msg *m)
+{
+    tdm_msg_take(self, m);
+    return child_in(m);
 }
 
 static int dispatch(tdm_self *self, struct sup *s, struct tdm_msg *m)
@@ -286,11 +290,11 @@ static int dispatch(tdm_self *self, struct sup *s, struct tdm_msg *m)
 
     switch (m->type) {
     case SIG_CHILD_LAUNCHED:
-        return child_launched(self, s, child_in(self, m));
+        return child_launched(self, s, child_in(m));
     case SIG_CHILD_STARTED:
-        return child_started(self, s, child_in(self, m));
+        return child_started(self, s, child_around(self, m));
     case SIG_CHILD_EXIT:
-        return sup_child_ended(self, s, child_in(self, m));
+        return sup_child_ended(self, s, child_around(self, m));
     case SIG_FAMILY_EMPTY:
         tdm_msg_take(self, m); /* it lies in the family */
         return sup_family_empty(self, s);
