@@ -47,8 +47,9 @@ struct tdm_ws_cfg {
 /* Returns at once; OPEN or CLOSED follows. Errors: TDM_EINVAL, TDM_ENOMEM. Everything in cfg is copied. */
 int tdm_ws_connect(struct tdm_runtime *rt, const struct tdm_ws_cfg *cfg, tdm_conn *ret);
 
-/* Server side: answer a TDM_MSG_WS_UPGRADE with 101, and from then on report to `owner`. To refuse use
- * tdm_http_respond(). `raw_out`: see tdm_ws_send_raw. */
+/* Server side: answer a TDM_MSG_WS_UPGRADE with 101, and from then on report to `owner`: when it
+ * returns TDM_OK one CLOSED will come, also when the client has gone meanwhile or the 101 could not be made (then without
+ * an OPEN). To refuse use tdm_http_respond(). `raw_out`: see tdm_ws_send_raw. */
 struct tdm_ws_accept_cfg {
     tdm_pid owner;
     const char *subprotocol; /* echoed; NULL: none */

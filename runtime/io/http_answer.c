@@ -118,11 +118,11 @@ int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const ch
 
 /* ---- upgrade --------------------------------------------------------------------------------- */
 
-void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
+int http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg, struct tdm_msg *closed)
 {
     struct tcp *t = p->tcp;
     struct handle *handle = p->handle;
-    struct ws *w = ws_new(t->loop, handle, cfg);
+    struct ws *w = ws_new(t->loop, handle, cfg, closed);
     char accept[29], text[512];
     int n;
 
@@ -133,9 +133,11 @@ void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
                  accept, cfg->subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "",
                  cfg->subprotocol != NULL ? cfg->subprotocol : "", cfg->subprotocol != NULL ? "\r\n" : "");
     if (w == NULL || n >= (int)sizeof text || tcp_send_text(t, text, (size_t)n) != TDM_OK) {
+        if (w != NULL)
+            w->closed = NULL; /* the caller's again */
         ws_free(w);
         http_peer_refuse(p, 503);
-        return;
+        return TDM_ENOMEM;
     }
     http_peer_detach(p);
     handle->kind = HANDLE_WS;
@@ -145,4 +147,5 @@ void http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg)
     t->write_timeout_ms = cfg->write_timeout_ms;
     ws_begin(w, t);
     tcp_pause(t, false);
+    return TDM_OK;
 }

@@ -145,6 +145,10 @@ void tcp_fail(struct tcp *t, int err, const char *format, ...)
     va_start(args, format);
     vsnprintf(t->why, sizeof t->why, format, args);
     va_end(args);
+    /* What the peer has not read yet is not to be acted on after we have said that it failed. A handshake's last words
+     * tell why, and a shutdown is no failure. */
+    if (err < 0 && err != TDM_ESHUTDOWN && t->state == TCP_OPEN)
+        t->how = TCP_ABORT;
     die(t);
     if (!told && t->ops != NULL)
         t->ops->closed(t, err);

@@ -50,9 +50,12 @@ static int prepare(struct loop *loop, const struct tdm_ws_cfg *cfg, struct conne
     *handle = handles_find(&loop->handles, conn);
     /* relaxed: the handle is not known to anyone yet. */
     atomic_store_explicit(&(*handle)->client, 1, memory_order_relaxed);
-    c->ws = ws_new(loop, *handle, &common);
-    if (c->ws == NULL)
+    struct tdm_msg *closed = ws_closed_new(loop);
+    c->ws = closed == NULL ? NULL : ws_new(loop, *handle, &common, closed);
+    if (c->ws == NULL) {
+        tdm_msg_free(loop->rt, closed);
         return TDM_ENOMEM;
+    }
     c->ws->client = true;
     return TDM_OK;
 }
@@ -91,16 +94,31 @@ struct accept_cmd {
     struct loop_cmd cmd;
     tdm_conn conn;
     struct tdm_ws_accept_cfg cfg;
+    struct tdm_msg *closed; /* made beforehand: whoever accepted hears of the end, whatever becomes of it */
     char subprotocol[];
 };
+
+/* It was accepted and will not be open. */
+static void tell_closed(struct loop *loop, const struct accept_cmd *a, int err)
+{
+    struct tdm_ws_state *state = tdm_msg_data(a->closed);
+
+    *state = (struct tdm_ws_state){ .conn = a->conn, .err = err, .code = WS_ABNORMAL };
+    strncat(state->text, err == TDM_ECONN ? "the client had gone" : tdm_strerror(err),
+            sizeof state->text - 1);
+    loop_tell(loop, a->cfg.owner, a->closed);
+}
 
 static void run_accept(struct loop *loop, struct loop_cmd *cmd)
 {
     struct accept_cmd *a = (struct accept_cmd *)cmd;
     struct handle *handle = handles_find(&loop->handles, a->conn);
+    int err = TDM_ECONN;
 
     if (handle != NULL && handle->kind == HANDLE_HTTP)
-        http_peer_upgrade(handle->owner, &a->cfg);
+        err = http_peer_upgrade(handle->owner, &a->cfg, a->closed);
+    if (err != TDM_OK)
+        tell_closed(loop, a, err);
     loop_cmd_free(loop, cmd);
 }
 
@@ -118,8 +136,10 @@ int tdm_ws_accept(struct tdm_runtime *rt, tdm_conn conn, const struct tdm_ws_acc
     a = loop_cmd_new(loop, run_accept, sizeof *a + strlen(protocol) + 1);
     if (a == NULL)
         return TDM_ENOMEM;
-    err = http_answer_claim(loop, conn, true);
+    a->closed = ws_closed_new(loop);
+    err = a->closed == NULL ? TDM_ENOMEM : http_answer_claim(loop, conn, true);
     if (err < 0) {
+        tdm_msg_free(loop->rt, a->closed);
         loop_cmd_free(loop, &a->cmd);
         return err;
     }

@@ -26,18 +26,20 @@ static struct ws *of_timer(struct loop_timer *timer)
     return (struct ws *)((char *)timer - offsetof(struct ws, timer));
 }
 
-struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_accept_cfg *cfg)
+struct tdm_msg *ws_closed_new(struct loop *loop)
+{
+    return tdm_msg_new(loop->rt, TDM_MSG_WS_CLOSED, sizeof(struct tdm_ws_state));
+}
+
+struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_accept_cfg *cfg,
+                  struct tdm_msg *closed)
 {
     struct ws *w = loop->env->alloc(loop->env, sizeof *w);
 
     if (w == NULL)
         return NULL;
     memset(w, 0, sizeof *w);
-    w->closed = tdm_msg_new(loop->rt, TDM_MSG_WS_CLOSED, sizeof(struct tdm_ws_state));
-    if (w->closed == NULL) {
-        loop->env->free(loop->env, w, sizeof *w);
-        return NULL;
-    }
+    w->closed = closed;
     w->loop = loop;
     w->handle = handle;
     w->owner = cfg->owner;

@@ -37,7 +37,11 @@ struct ws {
     struct ws_handshake *handshake;      /* while connecting */
 };
 
-struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_accept_cfg *cfg);
+/* The message that will say CLOSED; made while want of memory can still be told. Threads: any. */
+struct tdm_msg *ws_closed_new(struct loop *loop);
+/* Takes `closed` on success. NULL: no memory. */
+struct ws *ws_new(struct loop *loop, struct handle *handle, const struct tdm_ws_accept_cfg *cfg,
+                  struct tdm_msg *closed);
 void ws_free(struct ws *w); /* NULL is fine */
 
 /* The handshake is done: from here on `tcp` carries frames. Tells OPEN. */

@@ -44,7 +44,7 @@ static const struct tdm_behaviour collector_behaviour = {
     .name = "collector", .state_bytes = sizeof(struct collector), .init = collect_init, .handle = collect
 };
 
-static void begin(struct io_fixture *f)
+void io_begin(struct io_fixture *f)
 {
     struct tdm_runtime_cfg cfg = { .env = f->env, .workers = 2, .no_fault_traps = true };
     struct collector arg = { f };
@@ -57,7 +57,7 @@ static void begin(struct io_fixture *f)
     cr_assert(eq(int, tdm_spawn(f->rt, &spawn, &f->me), TDM_OK));
 }
 
-static void end(struct io_fixture *f)
+void io_end(struct io_fixture *f)
 {
     tdm_kill(f->rt, f->me);
     tdm_runtime_wait(f->rt, f->me, PATIENCE_MS);
@@ -84,9 +84,9 @@ void io_run_real(void (*story)(struct io_fixture *f))
 {
     struct io_fixture f = { .env = tdm_env_real() };
 
-    begin(&f);
+    io_begin(&f);
     story(&f);
-    end(&f);
+    io_end(&f);
     expect_no_leaks();
 }
 
@@ -100,9 +100,9 @@ static void sim_main(void *arg)
     struct sim_run *run = arg;
     struct io_fixture f = { .env = run->env };
 
-    begin(&f);
+    io_begin(&f);
     run->story(&f);
-    end(&f);
+    io_end(&f);
 }
 
 void io_run_sim(void (*story)(struct io_fixture *f), uint64_t seeds)
@@ -138,6 +138,20 @@ static struct tdm_msg *take(struct io_fixture *f, uint32_t type)
         f->last = before;
     pthread_mutex_unlock(&f->lock);
     return found;
+}
+
+struct tdm_msg *io_take_any(struct io_fixture *f)
+{
+    struct tdm_msg *msg;
+
+    pthread_mutex_lock(&f->lock);
+    msg = f->first;
+    if (msg != NULL)
+        f->first = msg->next_;
+    if (f->first == NULL)
+        f->last = NULL;
+    pthread_mutex_unlock(&f->lock);
+    return msg;
 }
 
 bool io_has(struct io_fixture *f, uint32_t type)

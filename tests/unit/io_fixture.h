@@ -30,6 +30,10 @@ struct io_fixture {
 void io_run_real(void (*story)(struct io_fixture *f));
 void io_run_sim(void (*story)(struct io_fixture *f), uint64_t seeds);
 
+/* The parts of it, for who runs stories in another way. */
+void io_begin(struct io_fixture *f);
+void io_end(struct io_fixture *f);
+
 #define IO_STORY(suite, name)               \
     static void name(struct io_fixture *f); \
     Test(suite, name##_on_real_sockets)     \
@@ -45,6 +49,8 @@ void io_run_sim(void (*story)(struct io_fixture *f), uint64_t seeds);
 /* The next message of this type; earlier ones of other types stay. Ten seconds without: the test fails.
  * Free it with io_done(). */
 struct tdm_msg *io_next(struct io_fixture *f, uint32_t type);
+/* The oldest of any type, or NULL. */
+struct tdm_msg *io_take_any(struct io_fixture *f);
 void io_done(struct io_fixture *f, struct tdm_msg *msg);
 /* Is there one already? */
 bool io_has(struct io_fixture *f, uint32_t type);

@@ -52,26 +52,12 @@ static void act_on(struct io_fixture *f, struct tdm_msg *msg, struct tally *t)
     }
 }
 
-static struct tdm_msg *take_any(struct io_fixture *f)
-{
-    struct tdm_msg *msg;
-
-    pthread_mutex_lock(&f->lock);
-    msg = f->first;
-    if (msg != NULL)
-        f->first = msg->next_;
-    if (f->first == NULL)
-        f->last = NULL;
-    pthread_mutex_unlock(&f->lock);
-    return msg;
-}
-
 static void run_until_settled(struct io_fixture *f, struct tally *t)
 {
     uint64_t deadline = f->env->now_ns(f->env) + PATIENCE_MS * UINT64_C(1000000);
 
     while (t->replied < t->asked || t->closed < t->connecting) {
-        struct tdm_msg *msg = take_any(f);
+        struct tdm_msg *msg = io_take_any(f);
         cr_assert(lt(u64, f->env->now_ns(f->env), deadline), "call %d: %d of %d replies, %d of %d closed",
                   (int)fail_at, t->replied, t->asked, t->closed, t->connecting);
         if (msg != NULL) {
