@@ -118,6 +118,14 @@ int tdm_http_respond(struct tdm_runtime *rt, tdm_conn conn, int status, const ch
 
 /* ---- upgrade --------------------------------------------------------------------------------- */
 
+/* It does not come to be: its last message is the caller's again. */
+static void give_back(struct ws *w)
+{
+    if (w != NULL)
+        w->closed = NULL;
+    ws_free(w);
+}
+
 int http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg, struct tdm_msg *closed)
 {
     struct tcp *t = p->tcp;
@@ -133,9 +141,7 @@ int http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg, 
                  accept, cfg->subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "",
                  cfg->subprotocol != NULL ? cfg->subprotocol : "", cfg->subprotocol != NULL ? "\r\n" : "");
     if (w == NULL || n >= (int)sizeof text || tcp_send_text(t, text, (size_t)n) != TDM_OK) {
-        if (w != NULL)
-            w->closed = NULL; /* the caller's again */
-        ws_free(w);
+        give_back(w);
         http_peer_refuse(p, 503);
         return TDM_ENOMEM;
     }

@@ -51,7 +51,8 @@ void http_peer_refuse(struct http_peer *p, int status); /* answer so, and end it
 void http_peer_answered(struct http_peer *p);           /* on to the next request, or to the end */
 void http_peer_detach(struct http_peer *p); /* free it; its connection and handle are somebody else's now */
 
-/* The 101: the connection becomes a WebSocket, which takes `closed`. The answer was claimed. TDM_ENOMEM: refused. */
+/* The 101: the connection becomes a WebSocket, which takes `closed` on TDM_OK. The answer was claimed. TDM_ENOMEM:
+ * refused. */
 int http_peer_upgrade(struct http_peer *p, const struct tdm_ws_accept_cfg *cfg, struct tdm_msg *closed);
 
 /* Take the right to answer the request in hand. Returns the ANSWER_* bits; TDM_ENOPROC; TDM_ESTATE: it was

@@ -416,6 +416,9 @@ static void flush_one(struct tcp *t)
         connect_begin(t);
         return;
     }
+    if (t->state != TCP_DEAD && t->failed < 0)
+        tcp_fail(t, t->failed, "TLS: %s",
+                 t->failed == TDM_ENOMEM ? tdm_strerror(TDM_ENOMEM) : tls_why(t->tls));
     if (t->state == TCP_DEAD || !tcp_flush(t))
         return;
     if (t->offer)

@@ -56,6 +56,7 @@ struct tcp {
     bool offer;    /* the owner takes bytes again: offer those kept */
     bool is_dirty; /* on the dirty list */
     bool eof;      /* the peer ended its half */
+    int failed;    /* sending went wrong: told at the end of the round */
     bool hold_eof; /* the owner still has an answer to write: closed(TDM_OK) only when it lets go */
     struct tls *tls;
     struct out *out_head, *out_tail;
@@ -91,7 +92,8 @@ int tcp_accepted(struct loop *loop, int fd, struct tls_ctx *tls, const struct tc
 struct out *out_new(struct loop *loop, size_t n);
 void out_free(struct loop *loop, struct out *o);
 
-/* Queue bytes; written at the end of the round. Takes `o`. Dropped when the connection is ending. */
+/* Queue bytes; written at the end of the round. Takes `o`. Dropped when the connection is ending. closed() never comes from
+ * inside. */
 void tcp_send(struct tcp *t, struct out *o);
 int tcp_send_text(struct tcp *t, const char *text, size_t n); /* copied */
 

@@ -73,7 +73,7 @@ void tcp_send(struct tcp *t, struct out *o)
 {
     int err;
 
-    if (t->state != TCP_OPEN) {
+    if (t->state != TCP_OPEN || t->failed < 0) {
         out_free(t->loop, o);
         return;
     }
@@ -85,8 +85,10 @@ void tcp_send(struct tcp *t, struct out *o)
     if (err == TDM_OK)
         err = tcp_send_encrypted(t, o);
     out_free(t->loop, o);
-    if (err < 0)
-        tcp_fail(t, err, "TLS: %s", tls_why(t->tls));
+    if (err < 0) { /* the caller is in the middle of something: its owner hears at the end of the round */
+        t->failed = err;
+        tcp_dirty(t);
+    }
 }
 
 int tcp_send_text(struct tcp *t, const char *text, size_t n)
