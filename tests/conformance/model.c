@@ -830,6 +830,9 @@ static void ask(struct model *m, struct model_sup *s, int request, const struct 
 
     if (q->op == TDM_SUP_START_CHILD)
         a = start_by_request(m, s, q->spec);
+    else if (s->phase == MODEL_STOPS && q->op == TDM_SUP_RESTART_CHILD && !q->by_pid && !dynamic(m, s) &&
+             entry_of(s, q->uid) != NULL)
+        a.err = TDM_ESHUTDOWN;
     else if (s->phase == MODEL_STOPS)
         leave_open(m, "a request to a supervisor that stops");
     else

@@ -173,10 +173,15 @@ static void draw_question(struct draw *d, struct model_deed *deed)
 
 static int draw_time(struct draw *d, int sup)
 {
-    int period = d->list->sups[sup].period_ms;
+    const struct model_sup_spec *s = &d->list->sups[sup];
+    int period = s->period_ms, reset = s->backoff_reset_ms;
 
     if (chance(d, 60))
         return ONE_OF(d, 1, 1, 2, 5);
+    if (reset == 0)
+        reset = (s->backoff_min_ms + s->backoff_max_ms) / 2;
+    if (reset > 0 && chance(d, 30))
+        return reset;
     return ONE_OF(d, period, period + 1, period / 2, period - 1, 8, 33);
 }
 
