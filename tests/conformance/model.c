@@ -1,43 +1,41 @@
 /* model.c - see model.h. The numbers in comments are the sections of the rules. */
-#include "model.h"
+#include "model_inner.h"
 
 #include <string.h>
 
-enum { NO_TIME = INT32_MAX };
-
-static void leave_open(struct model *m, const char *why)
+void m_leave_open(struct model *m, const char *why)
 {
     if (m->open == NULL)
         m->open = why;
 }
 
-static void event(struct model *m, enum model_event_kind kind, int uid, int n)
+void m_event(struct model *m, enum model_event_kind kind, int uid, int n)
 {
     if (m->n_events == MODEL_EVENTS)
-        leave_open(m, "too many events");
+        m_leave_open(m, "too many events");
     else
         m->events[m->n_events++] = (struct model_event){ kind, uid, n };
 }
 
-static void answer(struct model *m, struct model_answer a)
+void m_answer(struct model *m, struct model_answer a)
 {
     m->answers[m->n_answers++] = a;
 }
 
-static void begin(struct model *m)
+void m_begin(struct model *m)
 {
     m->n_events = m->n_answers = 0;
     m->now.exactly = true;
 }
 
-static const struct model_sup_spec *spec_of(const struct model *m, const struct model_sup *s)
+const struct model_sup_spec *m_spec_of(const struct model *m, const struct model_sup *s)
 {
     return &m->specs[s->number];
 }
 
-static bool dynamic(const struct model *m, const struct model_sup *s)
+bool m_dynamic(const struct model *m, const struct model_sup *s)
 {
-    return spec_of(m, s)->strategy == TDM_DYNAMIC;
+    return m_spec_of(m, s)->strategy == TDM_DYNAMIC;
 }
 
 static bool abnormal(enum model_reason r)
@@ -51,13 +49,13 @@ static bool apart(struct model *m, struct model_time a, struct model_time b, int
     int d = a.ms - b.ms;
 
     if (d == ms && (!a.exactly || !b.exactly))
-        leave_open(m, "two times are too close to tell");
+        m_leave_open(m, "two times are too close to tell");
     return over ? d > ms : d >= ms;
 }
 
 /* ---- entries --------------------------------------------------------------------------------- */
 
-static struct model_child *enter(struct model *m, struct model_sup *s, const struct model_spec *spec)
+struct model_child *m_enter(struct model *m, struct model_sup *s, const struct model_spec *spec)
 {
     struct model_child *c = &m->children[m->n_children++];
 
@@ -83,7 +81,7 @@ static void forget_attempt(struct model_child *c)
     c->retry_soon = false;
 }
 
-static void remove_entry(struct model_sup *s, struct model_child *c)
+void m_remove_entry(struct model_sup *s, struct model_child *c)
 {
     int i = index_of(s, c);
 
@@ -92,7 +90,7 @@ static void remove_entry(struct model_sup *s, struct model_child *c)
     forget_attempt(c);
 }
 
-static struct model_child *entry_of(const struct model_sup *s, int uid)
+struct model_child *m_entry_of(const struct model_sup *s, int uid)
 {
     for (int i = 0; i < s->n; i++)
         if (s->entries[i]->spec.uid == uid)
@@ -101,23 +99,23 @@ static struct model_child *entry_of(const struct model_sup *s, int uid)
 }
 
 /* As far as its supervisor knows. */
-static bool runs(const struct model_child *c)
+bool m_runs(const struct model_child *c)
 {
     return c->alive || c->unheard;
 }
 
 /* 6, 16: it is over for this child: the spec stays, unless it is temporary or dynamic. */
-static void put_to_rest(const struct model *m, struct model_sup *s, struct model_child *c)
+void m_put_to_rest(const struct model *m, struct model_sup *s, struct model_child *c)
 {
     c->state = TDM_CHILD_STOPPED;
     forget_attempt(c);
-    if (dynamic(m, s) || c->spec.restart == TDM_TEMPORARY)
-        remove_entry(s, c);
+    if (m_dynamic(m, s) || c->spec.restart == TDM_TEMPORARY)
+        m_remove_entry(s, c);
 }
 
 /* What is counted of a child goes when it is stopped on request, or ends for good. The rules do not say so; but who stops
  * a child and starts it again wants a fresh start. */
-static void count_anew(struct model_child *c)
+void m_count_anew(struct model_child *c)
 {
     c->limit.n = 0;
     c->row = 0;
@@ -138,38 +136,38 @@ static void notice(struct model *m, struct model_sup *s, struct model_child *c)
 }
 
 /* The actor ends; its supervisor will hear of it. */
-static void end(struct model *m, struct model_sup *s, struct model_child *c, enum model_reason reason)
+void m_end(struct model *m, struct model_sup *s, struct model_child *c, enum model_reason reason)
 {
     c->alive = false;
     c->reason = reason;
     clear_times(c);
     if (c->spec.sup == 0 && reason != MODEL_KILLED)
-        event(m, MODEL_END, c->spec.uid, (int)reason);
+        m_event(m, MODEL_END, c->spec.uid, (int)reason);
     notice(m, s, c);
 }
 
 /* 8: a killed supervisor leaves no live child behind. */
-static void vanish(struct model *m, struct model_sup *s)
+void m_vanish(struct model *m, struct model_sup *s)
 {
     for (int i = 0; i < s->n; i++) {
         struct model_child *c = s->entries[i];
         for (int k = 0; k < c->n_askers; k++)
-            answer(m, (struct model_answer){ .request = c->askers[k], .err = TDM_EPEER, .uid = -1 });
+            m_answer(m, (struct model_answer){ .request = c->askers[k], .err = TDM_EPEER, .uid = -1 });
         if (c->alive && c->spec.sup != 0)
-            vanish(m, &m->sups[c->spec.sup]);
+            m_vanish(m, &m->sups[c->spec.sup]);
         c->alive = false;
     }
     for (int i = 0; i < s->n_held; i++)
-        answer(m, (struct model_answer){ .request = s->held[i].request, .err = TDM_EPEER, .uid = -1 });
+        m_answer(m, (struct model_answer){ .request = s->held[i].request, .err = TDM_EPEER, .uid = -1 });
     s->phase = MODEL_DOWN;
     s->n = s->n_held = 0;
 }
 
-static void kill_child(struct model *m, struct model_sup *s, struct model_child *c)
+void m_kill_child(struct model *m, struct model_sup *s, struct model_child *c)
 {
     if (c->spec.sup != 0)
-        vanish(m, &m->sups[c->spec.sup]);
-    end(m, s, c, MODEL_KILLED);
+        m_vanish(m, &m->sups[c->spec.sup]);
+    m_end(m, s, c, MODEL_KILLED);
 }
 
 static void sup_ends(struct model *m, struct model_sup *s, enum model_reason why)
@@ -182,9 +180,9 @@ static void sup_ends(struct model *m, struct model_sup *s, enum model_reason why
     if (s->starting)
         return; /* the starter is told */
     if (s->number == 0)
-        event(m, MODEL_TREE_END, 0, (int)why);
+        m_event(m, MODEL_TREE_END, 0, (int)why);
     else
-        end(m, s->parent, s->as_child, why);
+        m_end(m, s->parent, s->as_child, why);
 }
 
 /* ---- 8: stopping ----------------------------------------------------------------------------- */
@@ -205,28 +203,26 @@ static bool clean(const struct model_child *c)
     return c->reason == MODEL_SHUTDOWN || (!permanent && !abnormal(c->reason));
 }
 
-static void ask(struct model *m, struct model_sup *s, int request, const struct model_question *q);
-static void stop_sup(struct model *m, struct model_sup *s, enum model_reason why);
 static void hear_postponed(struct model *m, struct model_sup *s);
 
 /* A worker that ends when it is asked to is gone when this returns. */
 static void tell_to_stop(struct model *m, struct model_sup *s, struct model_child *c)
 {
     if (c->spec.sup != 0)
-        stop_sup(m, &m->sups[c->spec.sup], MODEL_SHUTDOWN);
+        m_stop_sup(m, &m->sups[c->spec.sup], MODEL_SHUTDOWN);
     else if (c->spec.stop_ms == 0)
-        end(m, s, c, c->spec.stop_ends);
+        m_end(m, s, c, c->spec.stop_ends);
     else if (c->spec.stop_ms != MODEL_NEVER)
         c->ends_at = m->now.ms + c->spec.stop_ms;
 }
 
-static void ask_to_stop(struct model *m, struct model_sup *s, struct model_child *c)
+void m_ask_to_stop(struct model *m, struct model_sup *s, struct model_child *c)
 {
     uint32_t ms = shutdown_ms(&c->spec);
 
     c->asked = true;
     if (ms == TDM_SHUTDOWN_BRUTAL) {
-        kill_child(m, s, c);
+        m_kill_child(m, s, c);
         return;
     }
     if (ms != TDM_SHUTDOWN_INFINITY)
@@ -239,7 +235,7 @@ static void log_odd_end(struct model *m, struct model_sup *s, const struct model
 {
     if (clean(c))
         return;
-    if (dynamic(m, s) && s->phase == MODEL_STOPS)
+    if (m_dynamic(m, s) && s->phase == MODEL_STOPS)
         s->odd_ends |= 1u << c->reason;
     else
         m->logged.shutdown_error++;
@@ -248,7 +244,7 @@ static void log_odd_end(struct model *m, struct model_sup *s, const struct model
 static void answer_askers(struct model *m, struct model_child *c)
 {
     for (int i = 0; i < c->n_askers; i++)
-        answer(m, (struct model_answer){ .request = c->askers[i], .uid = -1 });
+        m_answer(m, (struct model_answer){ .request = c->askers[i], .uid = -1 });
     c->n_askers = 0;
 }
 
@@ -258,9 +254,9 @@ static void was_stopped(struct model *m, struct model_sup *s, struct model_child
     c->early = false;
     log_odd_end(m, s, c);
     if (s->group == NULL || c->n_askers > 0)
-        count_anew(c);
+        m_count_anew(c);
     answer_askers(m, c);
-    put_to_rest(m, s, c);
+    m_put_to_rest(m, s, c);
 }
 
 /* Last started first, one at a time: the next is asked when the end of the one before has been heard. True: none from
@@ -270,8 +266,8 @@ static bool stop_from(struct model *m, struct model_sup *s, int first)
     for (int i = s->n - 1; i >= first; i--) {
         struct model_child *c = s->entries[i];
         if (c->alive && !c->asked)
-            ask_to_stop(m, s, c);
-        if (runs(c))
+            m_ask_to_stop(m, s, c);
+        if (m_runs(c))
             return false;
         if (c->early)
             was_stopped(m, s, c);
@@ -282,25 +278,25 @@ static bool stop_from(struct model *m, struct model_sup *s, int first)
 static bool any_left(const struct model_sup *s)
 {
     for (int i = 0; i < s->n; i++)
-        if (runs(s->entries[i]))
+        if (m_runs(s->entries[i]))
             return true;
     return false;
 }
 
 static void go_on_stopping(struct model *m, struct model_sup *s)
 {
-    if (dynamic(m, s) ? !any_left(s) : stop_from(m, s, 0))
+    if (m_dynamic(m, s) ? !any_left(s) : stop_from(m, s, 0))
         sup_ends(m, s, s->why);
 }
 
 static void ask_all(struct model *m, struct model_sup *s)
 {
-    uint32_t ms = shutdown_ms(&spec_of(m, s)->children[0]);
+    uint32_t ms = shutdown_ms(&m_spec_of(m, s)->children[0]);
 
     for (int i = 0; i < s->n; i++) {
         struct model_child *c = s->entries[i];
         if (c->alive && ms == TDM_SHUTDOWN_BRUTAL)
-            kill_child(m, s, c);
+            m_kill_child(m, s, c);
         else if (c->alive && !c->asked)
             tell_to_stop(m, s, c);
     }
@@ -312,11 +308,11 @@ static void ask_all(struct model *m, struct model_sup *s)
 static void answer_held(struct model *m, struct model_sup *s)
 {
     for (int i = 0; i < s->n_held && s->phase != MODEL_DOWN; i++)
-        ask(m, s, s->held[i].request, &s->held[i].question);
+        m_ask(m, s, s->held[i].request, &s->held[i].question);
     s->n_held = 0;
 }
 
-static void stop_sup(struct model *m, struct model_sup *s, enum model_reason why)
+void m_stop_sup(struct model *m, struct model_sup *s, enum model_reason why)
 {
     if (s->phase != MODEL_RUNS)
         return;
@@ -328,14 +324,12 @@ static void stop_sup(struct model *m, struct model_sup *s, enum model_reason why
         forget_attempt(s->entries[i]);
     hear_postponed(m, s);
     answer_held(m, s);
-    if (dynamic(m, s))
+    if (m_dynamic(m, s))
         ask_all(m, s);
     go_on_stopping(m, s);
 }
 
 /* ---- 5: starting ----------------------------------------------------------------------------- */
-
-static enum model_outcome start_sup(struct model *m, struct model_sup *s);
 
 static enum model_outcome outcome_of(struct model *m, struct model_child *c)
 {
@@ -343,11 +337,11 @@ static enum model_outcome outcome_of(struct model *m, struct model_child *c)
 
     enum model_outcome own = n < MODEL_PLAN ? (enum model_outcome)c->spec.plan[n] : MODEL_STARTS;
 
-    event(m, MODEL_START, c->spec.uid, n);
-    return own == MODEL_STARTS && c->spec.sup != 0 ? start_sup(m, &m->sups[c->spec.sup]) : own;
+    m_event(m, MODEL_START, c->spec.uid, n);
+    return own == MODEL_STARTS && c->spec.sup != 0 ? m_start_sup(m, &m->sups[c->spec.sup]) : own;
 }
 
-static enum model_outcome start_child(struct model *m, struct model_sup *s, struct model_child *c)
+enum model_outcome m_start_child(struct model *m, struct model_sup *s, struct model_child *c)
 {
     if (c->spec.sup != 0) {
         m->sups[c->spec.sup].parent = s;
@@ -363,8 +357,8 @@ static enum model_outcome start_child(struct model *m, struct model_sup *s, stru
     if (outcome == MODEL_FAILS)
         m->logged.start_error++;
     if (outcome == MODEL_IGNORES) {
-        count_anew(c);
-        put_to_rest(m, s, c);
+        m_count_anew(c);
+        m_put_to_rest(m, s, c);
     }
     return outcome;
 }
@@ -379,14 +373,14 @@ static enum model_outcome start_failed(struct model *m, struct model_sup *s)
     go_on_stopping(m, s);
     hear_ends(m);
     if (s->phase != MODEL_DOWN)
-        leave_open(m, "a start that fails waits for children to stop");
+        m_leave_open(m, "a start that fails waits for children to stop");
     s->starting = false;
     return MODEL_FAILS;
 }
 
-static enum model_outcome start_sup(struct model *m, struct model_sup *s)
+enum model_outcome m_start_sup(struct model *m, struct model_sup *s)
 {
-    const struct model_sup_spec *spec = spec_of(m, s);
+    const struct model_sup_spec *spec = m_spec_of(m, s);
 
     s->phase = MODEL_RUNS;
     s->starting = true;
@@ -394,8 +388,8 @@ static enum model_outcome start_sup(struct model *m, struct model_sup *s)
     s->group = NULL;
     s->kill_at = NO_TIME;
     s->limit.n = 0;
-    for (int i = 0; i < spec->n && !dynamic(m, s); i++)
-        if (start_child(m, s, enter(m, s, &spec->children[i])) == MODEL_FAILS)
+    for (int i = 0; i < spec->n && !m_dynamic(m, s); i++)
+        if (m_start_child(m, s, m_enter(m, s, &spec->children[i])) == MODEL_FAILS)
             return start_failed(m, s);
     s->starting = false;
     return MODEL_STARTS;
@@ -405,7 +399,7 @@ static enum model_outcome start_sup(struct model *m, struct model_sup *s)
 
 static bool too_many(struct model *m, struct model_sup *s, struct model_child *c)
 {
-    const struct model_sup_spec *spec = spec_of(m, s);
+    const struct model_sup_spec *spec = m_spec_of(m, s);
     struct model_limit *l = spec->scope == TDM_SCOPE_CHILD ? &c->limit : &s->limit;
     int kept = 0;
 
@@ -420,18 +414,18 @@ static bool too_many(struct model *m, struct model_sup *s, struct model_child *c
 static void give_up(struct model *m, struct model_sup *s, struct model_child *c)
 {
     m->logged.restart_limit++;
-    remove_entry(s, c);
-    if (spec_of(m, s)->scope == TDM_SCOPE_CHILD)
-        event(m, MODEL_GIVEN_UP, c->spec.uid, 0);
+    m_remove_entry(s, c);
+    if (m_spec_of(m, s)->scope == TDM_SCOPE_CHILD)
+        m_event(m, MODEL_GIVEN_UP, c->spec.uid, 0);
     else
-        stop_sup(m, s, MODEL_SHUTDOWN);
+        m_stop_sup(m, s, MODEL_SHUTDOWN);
 }
 
 /* ---- 6: restarts ----------------------------------------------------------------------------- */
 
 static int delay_of(struct model *m, const struct model_sup *s, struct model_child *c)
 {
-    const struct model_sup_spec *spec = spec_of(m, s);
+    const struct model_sup_spec *spec = m_spec_of(m, s);
     int reset = spec->backoff_reset_ms;
 
     if (spec->backoff_min_ms == 0)
@@ -449,11 +443,9 @@ static int delay_of(struct model *m, const struct model_sup *s, struct model_chi
 
 static bool grouped(const struct model *m, const struct model_sup *s)
 {
-    enum tdm_strategy strategy = spec_of(m, s)->strategy;
+    enum tdm_strategy strategy = m_spec_of(m, s)->strategy;
     return strategy == TDM_ONE_FOR_ALL || strategy == TDM_REST_FOR_ONE;
 }
-
-static void attempt(struct model *m, struct model_sup *s, struct model_child *c, int delay);
 
 /* `again`: an attempt has just failed; the requests that wait are served before the next. The rules do not say whether the others of a group end before or after the delay;
  * they end before it, so that none of them works with what is gone. */
@@ -472,13 +464,13 @@ static void restart(struct model *m, struct model_sup *s, struct model_child *c,
     else if (again)
         c->retry_soon = true;
     else
-        attempt(m, s, c, delay);
+        m_attempt(m, s, c, delay);
 }
 
 /* Which children a restart of `c` ends and starts again, from this one on. */
 static int first_of_group(const struct model *m, const struct model_sup *s, const struct model_child *c)
 {
-    return spec_of(m, s)->strategy == TDM_ONE_FOR_ALL ? 0 : index_of(s, c);
+    return m_spec_of(m, s)->strategy == TDM_ONE_FOR_ALL ? 0 : index_of(s, c);
 }
 
 /* Attempts that others in the group wait for are overtaken. */
@@ -496,7 +488,7 @@ static void start_group(struct model *m, struct model_sup *s, struct model_child
 {
     for (int i = first_of_group(m, s, cause); i < s->n; i++) {
         struct model_child *c = s->entries[i];
-        if (start_child(m, s, c) == MODEL_FAILS) {
+        if (m_start_child(m, s, c) == MODEL_FAILS) {
             restart(m, s, c, true);
             return;
         }
@@ -530,14 +522,14 @@ static void go_on_with_group(struct model *m, struct model_sup *s)
     hear_postponed(m, s);
 }
 
-static void attempt(struct model *m, struct model_sup *s, struct model_child *c, int delay)
+void m_attempt(struct model *m, struct model_sup *s, struct model_child *c, int delay)
 {
     if (grouped(m, s)) {
         s->group = c;
         s->group_delay = delay;
         cancel_attempts(s, first_of_group(m, s, c));
         go_on_with_group(m, s);
-    } else if (start_child(m, s, c) == MODEL_FAILS) {
+    } else if (m_start_child(m, s, c) == MODEL_FAILS) {
         restart(m, s, c, true);
     }
 }
@@ -546,7 +538,7 @@ static void attempt(struct model *m, struct model_sup *s, struct model_child *c,
 
 static void ended_for_good(struct model *m, struct model_sup *s, const struct model_spec *spec)
 {
-    enum tdm_auto_shutdown mode = spec_of(m, s)->auto_shutdown;
+    enum tdm_auto_shutdown mode = m_spec_of(m, s)->auto_shutdown;
     bool others = false;
 
     if (!spec->significant || mode == TDM_AUTO_NEVER)
@@ -554,7 +546,7 @@ static void ended_for_good(struct model *m, struct model_sup *s, const struct mo
     for (int i = 0; i < s->n; i++)
         others |= s->entries[i]->spec.significant && s->entries[i]->state != TDM_CHILD_STOPPED;
     if (mode == TDM_AUTO_ANY_SIGNIFICANT || !others)
-        stop_sup(m, s, MODEL_SHUTDOWN);
+        m_stop_sup(m, s, MODEL_SHUTDOWN);
 }
 
 /* ---- 6, 8: a supervisor hears of an end ------------------------------------------------------ */
@@ -571,8 +563,8 @@ static void ended_by_itself(struct model *m, struct model_sup *s, struct model_c
         restart(m, s, c, false);
         return;
     }
-    count_anew(c);
-    put_to_rest(m, s, c);
+    m_count_anew(c);
+    m_put_to_rest(m, s, c);
     ended_for_good(m, s, &spec);
 }
 
@@ -622,13 +614,13 @@ static bool do_what_waits(struct model *m, struct model_sup *s)
     for (int i = 0; i < s->n; i++)
         if (s->entries[i]->retry_soon) {
             s->entries[i]->retry_soon = false;
-            attempt(m, s, s->entries[i], 0);
+            m_attempt(m, s, s->entries[i], 0);
             return true;
         }
     return false;
 }
 
-static void hear_all(struct model *m)
+void m_hear_all(struct model *m)
 {
     bool more = true;
 
@@ -638,328 +630,4 @@ static void hear_all(struct model *m)
         for (int i = 0; i < MODEL_SUPS && !more; i++)
             more = do_what_waits(m, &m->sups[i]);
     }
-}
-
-/* ---- what is done from outside --------------------------------------------------------------- */
-
-enum model_outcome model_start(struct model *m, const struct model_sup_spec *specs)
-{
-    memset(m, 0, sizeof *m);
-    m->specs = specs;
-    for (int i = 0; i < MODEL_SUPS; i++)
-        m->sups[i] = (struct model_sup){ .number = i, .kill_at = NO_TIME };
-    begin(m);
-    enum model_outcome outcome = start_sup(m, &m->sups[0]);
-    hear_all(m);
-    return outcome;
-}
-
-static struct model_child *live_child(const struct model *m, int uid, struct model_sup **ret)
-{
-    for (int i = 0; i < MODEL_SUPS; i++) {
-        struct model_child *c = m->sups[i].phase == MODEL_DOWN ? NULL : entry_of(&m->sups[i], uid);
-        if (c == NULL || !c->alive)
-            continue;
-        *ret = (struct model_sup *)&m->sups[i];
-        return c;
-    }
-    return NULL;
-}
-
-void model_child_ends(struct model *m, int uid, enum model_reason reason)
-{
-    struct model_sup *s;
-    struct model_child *c = live_child(m, uid, &s);
-
-    begin(m);
-    if (c == NULL)
-        return;
-    if (reason == MODEL_KILLED)
-        kill_child(m, s, c);
-    else
-        end(m, s, c, reason);
-    hear_all(m);
-}
-
-void model_sup_killed(struct model *m, int sup)
-{
-    struct model_sup *s = &m->sups[sup];
-
-    begin(m);
-    if (s->phase == MODEL_DOWN)
-        return;
-    vanish(m, s);
-    if (sup == 0)
-        event(m, MODEL_TREE_END, 0, MODEL_KILLED);
-    else
-        end(m, s->parent, s->as_child, MODEL_KILLED);
-    hear_all(m);
-}
-
-void model_sup_stopped(struct model *m, int sup)
-{
-    begin(m);
-    stop_sup(m, &m->sups[sup], MODEL_SHUTDOWN);
-    hear_all(m);
-}
-
-static int dynamic_start(struct model *m, struct model_sup *s, const struct model_spec *spec,
-                         enum model_outcome *outcome)
-{
-    const struct model_sup_spec *of = spec_of(m, s);
-
-    if (s->phase == MODEL_STOPS)
-        return TDM_ESHUTDOWN;
-    if (of->max_children != 0 && (uint32_t)s->n >= of->max_children)
-        return TDM_EBUSY;
-    struct model_child *c = enter(m, s, spec);
-    *outcome = start_child(m, s, c);
-    if (*outcome == MODEL_FAILS)
-        remove_entry(s, c);
-    return TDM_OK;
-}
-
-int model_start_dynamic(struct model *m, int sup, const struct model_spec *spec)
-{
-    struct model_sup *s = &m->sups[sup];
-    enum model_outcome outcome;
-
-    begin(m);
-    int err = s->phase == MODEL_DOWN ? TDM_ENOPROC : dynamic_start(m, s, spec, &outcome);
-    hear_all(m);
-    return err;
-}
-
-/* ---- 16: administration ---------------------------------------------------------------------- */
-
-/* A worker gives the number of its start as its value, a supervisor none. */
-static struct model_answer started(const struct model *m, enum model_outcome outcome,
-                                   const struct model_spec *spec)
-{
-    if (outcome == MODEL_FAILS)
-        return (struct model_answer){ .err = TDM_EPEER, .uid = -1 };
-    if (outcome == MODEL_IGNORES)
-        return (struct model_answer){ .ignored = true, .uid = -1 };
-    return (struct model_answer){ .uid = spec->uid, .value = spec->sup != 0 ? 0 : m->starts[spec->uid] };
-}
-
-static struct model_answer start_by_request(struct model *m, struct model_sup *s,
-                                            const struct model_spec *spec)
-{
-    struct model_child *c = entry_of(s, spec->uid);
-    enum model_outcome outcome;
-
-    if (s->phase == MODEL_STOPS)
-        return (struct model_answer){ .err = TDM_ESHUTDOWN, .uid = -1 };
-    if (dynamic(m, s)) {
-        int err = dynamic_start(m, s, spec, &outcome);
-        return err < 0 ? (struct model_answer){ .err = err, .uid = -1 } : started(m, outcome, spec);
-    }
-    if (c != NULL)
-        return runs(c) ? (struct model_answer){ .err = TDM_EEXIST, .uid = spec->uid }
-                       : (struct model_answer){ .err = TDM_EPRESENT, .uid = -1 };
-    c = enter(m, s, spec);
-    outcome = start_child(m, s, c);
-    if (outcome == MODEL_FAILS)
-        remove_entry(s, c);
-    return started(m, outcome, spec);
-}
-
-static struct model_answer restart_by_request(struct model *m, struct model_sup *s, struct model_child *c)
-{
-    if (c->state != TDM_CHILD_STOPPED)
-        return (struct model_answer){ .err = runs(c) ? TDM_EEXIST : TDM_EBUSY, .uid = -1 };
-    return started(m, start_child(m, s, c), &c->spec);
-}
-
-/* False: the answer comes when the child has ended. */
-static bool terminate(struct model *m, struct model_sup *s, struct model_child *c, int request)
-{
-    if (!runs(c)) {
-        count_anew(c);
-        put_to_rest(m, s, c);
-        return true;
-    }
-    if (c->n_askers == MODEL_ASKERS)
-        leave_open(m, "too many requests");
-    else
-        c->askers[c->n_askers++] = request;
-    if (!c->asked)
-        ask_to_stop(m, s, c);
-    return false;
-}
-
-static bool ask_dynamic(struct model *m, struct model_sup *s, const struct model_question *q,
-                        struct model_answer *a)
-{
-    struct model_child *c = entry_of(s, q->uid);
-
-    if (q->op != TDM_SUP_TERMINATE_CHILD || !q->by_pid)
-        a->err = TDM_ENOTSUP;
-    else if (c != NULL)
-        return terminate(m, s, c, a->request);
-    else if (q->uid < 0) /* a live actor that is no child; all others are dead */
-        a->err = TDM_ENOTFOUND;
-    return true;
-}
-
-static bool ask_static(struct model *m, struct model_sup *s, const struct model_question *q,
-                       struct model_answer *a)
-{
-    struct model_child *c = q->by_pid ? NULL : entry_of(s, q->uid);
-    int request = a->request;
-
-    if (c == NULL)
-        a->err = TDM_ENOTFOUND;
-    else if (q->op == TDM_SUP_TERMINATE_CHILD)
-        return terminate(m, s, c, request);
-    else if (q->op == TDM_SUP_RESTART_CHILD)
-        *a = restart_by_request(m, s, c);
-    else if (c->state != TDM_CHILD_STOPPED)
-        a->err = runs(c) ? TDM_ESTATE : TDM_EBUSY;
-    else
-        remove_entry(s, c);
-    a->request = request;
-    return true;
-}
-
-static void ask(struct model *m, struct model_sup *s, int request, const struct model_question *q)
-{
-    struct model_answer a = { .request = request, .uid = -1 };
-    bool now = true;
-
-    if (q->op == TDM_SUP_START_CHILD)
-        a = start_by_request(m, s, q->spec);
-    else if (s->phase == MODEL_STOPS && q->op == TDM_SUP_RESTART_CHILD && !q->by_pid && !dynamic(m, s) &&
-             entry_of(s, q->uid) != NULL)
-        a.err = TDM_ESHUTDOWN;
-    else if (s->phase == MODEL_STOPS)
-        leave_open(m, "a request to a supervisor that stops");
-    else
-        now = dynamic(m, s) ? ask_dynamic(m, s, q, &a) : ask_static(m, s, q, &a);
-    a.request = request;
-    if (now)
-        answer(m, a);
-}
-
-void model_ask(struct model *m, int request, const struct model_question *q)
-{
-    struct model_sup *s = &m->sups[q->sup];
-
-    begin(m);
-    if (s->phase == MODEL_DOWN)
-        answer(m, (struct model_answer){ .request = request, .err = TDM_ENOPROC, .uid = -1 });
-    else if (s->group == NULL)
-        ask(m, s, request, q);
-    else if (s->n_held < MODEL_ASKERS)
-        s->held[s->n_held++] = (struct model_held){ request, *q };
-    else
-        leave_open(m, "too many requests");
-    hear_all(m);
-}
-
-/* ---- time ------------------------------------------------------------------------------------ */
-
-static int earliest(struct model *m)
-{
-    int first = NO_TIME;
-
-    for (int i = 0; i < MODEL_SUPS; i++) {
-        struct model_sup *s = &m->sups[i];
-        first = s->phase == MODEL_STOPS && s->kill_at < first ? s->kill_at : first;
-        for (int k = 0; k < s->n && s->phase != MODEL_DOWN; k++) {
-            struct model_child *c = s->entries[k];
-            int at = c->ends_at < c->kill_at ? c->ends_at : c->kill_at;
-            at = c->retry_at < at ? c->retry_at : at;
-            first = at < first ? at : first;
-        }
-    }
-    return first;
-}
-
-static int child_due(struct model *m, struct model_sup *s, struct model_child *c)
-{
-    int at = m->now.ms, due = (c->ends_at == at) + (c->kill_at == at) + (c->retry_at == at);
-
-    if (c->ends_at == at) {
-        end(m, s, c, c->spec.stop_ends);
-    } else if (c->kill_at == at) {
-        kill_child(m, s, c);
-    } else if (c->retry_at == at) {
-        c->retry_at = NO_TIME;
-        attempt(m, s, c, 0);
-    }
-    return due;
-}
-
-static void common_time_is_over(struct model *m, struct model_sup *s)
-{
-    s->kill_at = NO_TIME;
-    for (int i = 0; i < s->n; i++)
-        if (s->entries[i]->alive)
-            kill_child(m, s, s->entries[i]);
-}
-
-/* Of two timers nobody knows which comes first; only the ends of a stopping dynamic supervisor's children may
- * coincide. */
-static void all_due(struct model *m)
-{
-    int groups = 0;
-
-    for (int i = 0; i < MODEL_SUPS && m->open == NULL; i++) {
-        struct model_sup *s = &m->sups[i];
-        int due = 0, kills = s->phase == MODEL_STOPS && s->kill_at == m->now.ms;
-        bool together = dynamic(m, s) && s->phase == MODEL_STOPS;
-        for (int k = 0; k < s->n; k++) {
-            struct model_child *c = s->entries[k];
-            due += c->ends_at == m->now.ms || c->kill_at == m->now.ms || c->retry_at == m->now.ms;
-            groups += c->ends_at == m->now.ms && c->kill_at == m->now.ms;
-        }
-        groups += (together ? due > 0 : due) + kills;
-    }
-    if (groups > 1)
-        leave_open(m, "two timers at one time");
-    for (int i = 0; i < MODEL_SUPS && m->open == NULL; i++) {
-        struct model_sup *s = &m->sups[i];
-        if (s->phase == MODEL_STOPS && s->kill_at == m->now.ms)
-            common_time_is_over(m, s);
-        struct model_child *all[MODEL_ENTRIES];
-        int n = s->n;
-        memcpy(all, s->entries, sizeof all);
-        for (int k = 0; k < n && s->phase != MODEL_DOWN; k++)
-            child_due(m, s, all[k]);
-        hear_all(m);
-    }
-}
-
-void model_time_passes(struct model *m, int ms)
-{
-    int until = m->now.ms + ms;
-
-    for (int at = earliest(m); at < until && m->open == NULL; at = earliest(m)) {
-        m->now = (struct model_time){ at, false };
-        all_due(m);
-    }
-    m->now = (struct model_time){ until, true };
-}
-
-/* ---- what can be seen ------------------------------------------------------------------------ */
-
-const struct model_child *model_live(const struct model *m, int uid)
-{
-    struct model_sup *s;
-    return live_child(m, uid, &s);
-}
-
-bool model_sup_idle(const struct model *m, int sup)
-{
-    return m->sups[sup].phase == MODEL_RUNS && m->sups[sup].group == NULL;
-}
-
-bool model_quiet(const struct model *m)
-{
-    for (int i = 0; i < MODEL_SUPS; i++)
-        if (m->sups[i].phase != MODEL_DOWN && !model_sup_idle(m, i))
-            return false;
-    return true;
 }
