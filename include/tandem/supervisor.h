@@ -127,8 +127,9 @@ extern const struct tdm_behaviour tdm_supervisor;
 /* Start a child of a dynamic supervisor with its own argument (in place of the template's) and tag.
  * It does not wait for the supervisor or for the child: the child has a place and a mailbox when it
  * returns, and init runs soon. A start that then fails is logged and leaves nothing.
- * Threads: any; never blocks, never touches the supervisor's mailbox.
- * Errors:  TDM_ENOPROC, TDM_ESHUTDOWN, TDM_EBUSY (max_children), TDM_ENOMEM.
+ * Threads: any; never blocks, never touches the supervisor's mailbox (but for a template with start_timeout_ms, to have
+ *          the start timed).
+ * Errors:  TDM_ENOPROC, TDM_ESHUTDOWN, TDM_EBUSY (max_children), TDM_ENOMEM; TDM_EINVAL, it is not dynamic.
  * Source:  supervisor:start_child/2, made asynchronous. */
 int tdm_sup_start_dynamic(struct tdm_runtime *rt, tdm_pid sup, const void *arg, size_t arg_bytes,
                           const char *tag, tdm_place *ret);
@@ -161,6 +162,9 @@ tdm_pid tdm_place_pid(struct tdm_runtime *rt, tdm_place place);
  * A start that fails gives the child's error and its words in `reason`, and (START_CHILD) leaves no spec; TDM_OK with
  * `ignored` set: init returned TDM_IGNORE. A supervisor that stops answers starts with TDM_ESHUTDOWN. A dynamic
  * supervisor's START_CHILD starts one more from the template, with `arg`; beyond max_children TDM_EBUSY.
+ * A request that comes while a static child starts, or a group restart is under way, waits and is answered in order
+ * afterwards. Between two attempts of a restart it is answered at once. Dynamic children start side by side: nobody waits.
+ * TDM_EEXIST from a start whose name was taken says in `pid` by whom.
  * Source: supervisor's functions of these names. */
 enum tdm_sup_op {
     TDM_SUP_COUNT,           /* specs, active, supervisors, workers */
@@ -176,7 +180,8 @@ enum tdm_sup_op {
 
 /* RECONFIGURE gives a running supervisor the settings and the list of `cfg` (strategy and name stay as they are). Static:
  * a spec with a known id is updated and its actor goes on; new ids are added as stopped; ids that are missing keep their
- * entry. Dynamic: the template of the next start. A list that is refused changes nothing at all.
+ * entry; the order becomes that of the new list, and those follow. Dynamic: the template of the next start. A list that is
+ * refused (or for which there is no memory) changes nothing at all; the answer's reason says which field.
  * Source: supervisor:code_change/3. */
 struct tdm_sup_question {
     enum tdm_sup_op op;
