@@ -97,6 +97,18 @@ wait_for() { # TENTHS CONDITION...: until it holds
     done
 }
 
+# settled: what it holds once that stays the same for a second.
+settled() {
+    local last='' now=- same=0
+    until [ $same = 5 ]; do
+        now=$(holds)
+        if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
+        last=$now
+        sleep 0.2
+    done
+    echo "$now"
+}
+
 answers() { [ -n "$(actors)" ]; }
 as_at_first() { [ "$(holds)" = "$first" ]; }
 
@@ -125,7 +137,7 @@ kill_now_and_then() {
 
 start_daemon
 wait_for 100 answers
-first=$(holds)
+first=$(settled)
 first_rss=$(rss_kb)
 exchange --calls 1000000000 --seconds "$seconds" --script "wait $spread; hangup" --cut-every-ms "$cut_ms" &
 judge=$!
