@@ -171,6 +171,7 @@ static void begun(struct audit *a, struct audit_call *c, const struct step *s)
     c->run = a->run;
     c->restarts = s->number;
     c->begun_us = s->at_us;
+    c->crashed = false;
     c->fault_ns = 0;
 }
 
@@ -213,6 +214,7 @@ static void took(struct audit *a, struct audit_call *c, const struct step *s)
     if (!e.fault)
         return;
     a->n.faults++;
+    c->crashed = true;
     c->fault_ns = c->over ? 0 : a->now_ns;
 }
 
@@ -324,15 +326,19 @@ static bool is_late_connected(const struct audit *a, uint64_t since_ns)
     return a->conn != 0 && is_late(a, since_ns > a->conn_ns ? since_ns : a->conn_ns);
 }
 
-/* Began before this connection, was over before this process could adopt it: its last events are nobody's. */
+/* Its last events are nobody's: it began before this connection and was over before this process could adopt it;
+ * or it was over before its actor was started again after a crash, and gets no other. */
 static bool is_nobodys(const struct audit *a, const struct audit_call *c)
 {
-    return c->over && c->run != a->run && c->born_conn != a->conn;
+    const bool unseen = c->run != a->run && c->born_conn != a->conn;
+
+    return c->over && (unseen || c->crashed);
 }
 
 static void excuse_all(struct audit *a, struct audit_call *c)
 {
     passed_over(a, c, c->n, 0);
+    c->served = c->served && !c->crashed;
 }
 
 static void sweep_call(struct audit *a, struct audit_call *c)

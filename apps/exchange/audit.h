@@ -11,7 +11,8 @@
  *               never taken before it
  *   excused     only what was out on a connection when that ended, and nothing before the last number taken
  *               of that connection: what a cut loses is the end of the stream. And the last events of a call
- *               that was over before a new process could adopt it
+ *               that was over before a new process could adopt it, or before its actor, after a fault, was
+ *               started again: such a call gets no other actor
  *   none over   no number is taken twice
  *   served      while the client is connected, every live call has an actor within `late_ns`
  *   restarted   a fault that was taken is followed by another incarnation within `late_ns`

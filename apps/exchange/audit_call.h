@@ -17,8 +17,9 @@ struct audit_call {
     struct audit_event *events; /* in the order of their numbers */
     uint32_t n, room;
     bool over;
-    bool served; /* an incarnation has begun and not ended in order */
-    bool gone;   /* the last one has ended in order */
+    bool served;  /* an incarnation has begun and not ended in order */
+    bool gone;    /* the last one has ended in order */
+    bool crashed; /* it took a fault, and no other has begun since */
     bool told_late;
     uint64_t since_ns; /* it lives, or is over */
     uint64_t fault_ns; /* its actor was told to crash and took it; 0: not */

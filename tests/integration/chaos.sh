@@ -13,12 +13,18 @@ fi
 margin_kb=8192 # of memory: what is left by one wave of calls, beside another
 work=$(mktemp -d)
 daemon= judge=
-trap 'touch "$work/stop"; kill $judge $(tree "$daemon") 2>/dev/null; rm -rf "$work"' EXIT
+failed=0
+trap 'touch "$work/stop"; kill $judge $(tree "$daemon") 2>/dev/null; [ $failed = 0 ] && rm -rf "$work"' EXIT
 
 check() { # WHAT CONDITION...
     local what=$1
     shift
-    if "$@"; then echo "ok - $what"; else echo "not ok - $what"; fi
+    if "$@"; then
+        echo "ok - $what"
+    else
+        echo "not ok - $what"
+        failed=1
+    fi
 }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -116,7 +122,7 @@ as_at_first() { [ "$(holds)" = "$first" ]; }
 exchange() {
     "$tandem" exchange --quiet --port "$port" --user caller:for-this-test-only --app router --extension 100 \
         --extension 200 --no-rtp-stats --at-once "$calls" --rate 1000 --beat-ms "$beat_ms" --faults-per-s 20 \
-        --fault-keys 12346790123467908015 --silence-ms 3000 --late-ms "$late_ms" --settle-ms 60000 --seed "$RANDOM" "$@" >"$work/judge.json" 2>"$work/judge.log"
+        --fault-keys 12346790123467908015 --silence-ms 3000 --late-ms "$late_ms" --settle-ms 60000 --seed "$RANDOM" "$@" >"$work/judge.json" 2>>"$work/judge.log"
 }
 
 # kinds: how many actors ended with which reason.
@@ -183,3 +189,4 @@ kill -TERM $(tree "$daemon" | sed -n 2p)
 wait "$daemon"
 daemon=
 check "chaos: the daemon ends in order" test "$(cat "$work/daemon.status")" = 0
+[ $failed = 0 ] || echo "# logs: $work"

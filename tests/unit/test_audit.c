@@ -279,6 +279,22 @@ Test(audit, the_last_events_of_a_call_that_ended_before_a_new_process_could_adop
     cr_assert(eq(u64, n.excused, 1));
 }
 
+Test(audit, a_call_that_ends_before_its_crashed_actor_is_started_again_gets_no_other)
+{
+    open_call(2);
+    audit_sent(trial.a, CALL, 3);
+    audit_fault(trial.a, CALL);
+    takes(10, 3);
+    audit_sent(trial.a, CALL, 4);
+    audit_over(trial.a, CALL);
+    cr_assert(not(audit_even(trial.a)), "it may get one");
+    pass(1100);
+    cr_assert(audit_even(trial.a));
+    struct audit_counters n = verdict();
+    cr_assert(audit_good(&n), "%s", trial.problems);
+    cr_assert(eq(u64, n.excused, 1));
+}
+
 Test(audit, a_call_that_began_on_the_connection_has_no_such_excuse)
 {
     open_trial();
