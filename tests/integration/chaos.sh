@@ -150,7 +150,7 @@ judge=$!
 kill_now_and_then
 wait $judge
 judge=
-sed 's/.*what=/# broken: /' "$work/judge.log" | head -20
+sed -n 's/.*event=exchange.broken.*what=/# broken: /p' "$work/judge.log" | head -20
 echo "# $(cat "$work/judge.json")"
 echo "# crashes: $(kinds | awk '{ printf "%s %s, ", $1, $2 }')"
 check "chaos: crashes, about 20 a second while the source is connected" test "$(field audit faults_taken)" -ge $((seconds * 10))
