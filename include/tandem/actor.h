@@ -109,8 +109,8 @@ struct tdm_behaviour {
 enum tdm_overflow {
     TDM_REFUSE,        /* the sender gets TDM_EFULL and keeps the message */
     TDM_DROP_NEWEST,   /* the send succeeds, the message is counted and dropped */
-    TDM_DROP_OLDEST,   /* the receiver drops its oldest unread message instead */
-    TDM_OVERFLOW_EXIT, /* the receiver ends with error:EOVERLOAD */
+    TDM_DROP_OLDEST,   /* the send succeeds, the oldest unread message is counted and dropped instead */
+    TDM_OVERFLOW_EXIT, /* the sender gets TDM_EFULL, the receiver ends with error:EOVERLOAD */
 };
 
 #define TDM_MAILBOX_DEFAULT 1024
@@ -123,7 +123,7 @@ struct tdm_spawn_cfg {
     const void *arg; /* copied */
     size_t arg_bytes;
     const char *tag;        /* shown beside the pid in logs: a call's id, say; copied, cut at 63 bytes */
-    uint32_t mailbox_limit; /* messages; default TDM_MAILBOX_DEFAULT, at most TDM_MAILBOX_MAX */
+    uint32_t mailbox_limit; /* unread messages; default TDM_MAILBOX_DEFAULT, at most TDM_MAILBOX_MAX */
     enum tdm_overflow overflow;
     uint32_t history;       /* how many past messages a crash report names; default 0, at most 32 */
     uint32_t stack_bytes;   /* fibers; default 64 KiB */
@@ -220,8 +220,8 @@ bool tdm_alive(struct tdm_runtime *rt, tdm_pid pid);
 int tdm_link(tdm_self *self, tdm_pid to);
 int tdm_unlink(tdm_self *self, tdm_pid to);
 
-/* One TDM_MSG_DOWN with the returned ref when `to` ends (at once with `noproc` if it has).
- * A monitor is on an incarnation. After tdm_demonitor returns no DOWN for it can come.
+/* One TDM_MSG_DOWN with the returned ref when `to` ends (at once with `noproc` if it has; if it ends before it has read
+ * the request, with its own reason). A monitor is on an incarnation. After tdm_demonitor returns no DOWN for it can come.
  * Returns 0 when out of memory. Source: erlang:monitor/2, demonitor/2 with flush. */
 tdm_ref tdm_monitor(tdm_self *self, tdm_pid to);
 /* The same of whoever holds this name now (registry.h); nobody: a DOWN with `noproc` and pid {0}. */

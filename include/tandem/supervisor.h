@@ -41,7 +41,10 @@ enum tdm_mail {
     TDM_MAIL_KEEP   /* goes on to the next incarnation, in order */
 };
 
-/* (+) What happens to the message that was being handled at a crash. */
+/* (+) What happens to the message that was being handled at a crash (an error returned, a failed assert, tdm_exit() with
+ * an error, a fault, a callback without end); of a fiber: the one it received last. Not seen again are one that was
+ * taken (tdm_msg_take), the last one of tdm_place_end(), and what was meant for that incarnation alone: timers it set,
+ * answers, notices. While it waits for the next incarnation it counts as unread. */
 enum tdm_redeliver {
     TDM_REDELIVER_NEVER,
     TDM_REDELIVER_ONCE /* the next incarnation sees it first; a message is not seen a third time. With TDM_MAIL_KEEP */

@@ -11,8 +11,7 @@
  * actor that ends do not fire.
  * Owns:    takes `msg` in every case.
  * Returns: the ref, or 0 when out of memory.
- * Order:   timers with equal deadlines that one callback sets fire in the order in which they were set (as do those of
- *          several callbacks, as long as the actor stays on its worker).
+ * Order:   timers of one actor with equal deadlines fire in the order in which they were set.
  * Time:    never early; late by at most one tick (16 microseconds) plus scheduling.
  * Source:  erlang:send_after/3. */
 tdm_ref tdm_send_after(tdm_self *self, tdm_pid to, uint64_t delay_ns, struct tdm_msg *msg);
