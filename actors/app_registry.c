@@ -67,6 +67,8 @@ static bool well_formed(const struct tdm_app *app, const char *const *options)
 
     if (app == NULL || app->abi != TDM_APP_ABI || app->name == NULL)
         return false;
+    if ((unsigned)app->on_give_up > TDM_GIVE_UP_LEAVE)
+        return false;
     one_form = (app->run != NULL) != (app->behaviour != NULL);
     return one_form && app->name[0] != '\0' && strlen(app->name) <= APP_NAME_MAX &&
            app->mailbox_limit <= TDM_MAILBOX_MAX && count_options(options) % 2 == 0;

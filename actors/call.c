@@ -223,7 +223,9 @@ static int set_up(tdm_call *call, const struct tdm_start *start)
     int err = copy_start(call, start);
 
     if (err == TDM_OK)
-        err = note_restore(call, start);
+        err = note_durable(call);
+    if (err == TDM_OK)
+        err = note_restore(call);
     if (err == TDM_OK)
         err = prepare_app(call);
     if (err == TDM_OK && call->ops->call_bytes > 0) {

@@ -190,7 +190,9 @@ void call_give_up(tdm_call *call);
 
 /* ---- note.c ---------------------------------------------------------------------------------- */
 /* Take over the note of the last incarnation: which app ran, with which arguments, and the app's own. */
-int note_restore(tdm_call *call, const struct tdm_start *start);
+int note_restore(tdm_call *call);
+/* Have the note outlive the process, and take over what the last process left. */
+int note_durable(tdm_call *call);
 /* Remember from now on that this app runs; the note of the one before is dropped. */
 int note_moved(tdm_call *call, const struct app_entry *app, const char *args);
 

@@ -26,7 +26,9 @@ void call_give_up(tdm_call *call)
     if (call->given_up || call->ops->give_up == NULL)
         return;
     call->given_up = true;
-    call->ops->give_up(call->source, call_start_app(call->start), call_start_id(call->start));
+    if (call->start->app->app.on_give_up != TDM_GIVE_UP_LEAVE)
+        call->ops->give_up(call->source, call_start_app(call->start), call_start_id(call->start),
+                           call->start->app->app.on_give_up);
 }
 
 /* It could not be ended as a verb: at least the switch hears of it, the caller must not stay in silence. */

@@ -345,6 +345,7 @@ int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_byte
     err = send_end(src, &b, place);
     if (err == TDM_ENOMEM)
         return err; /* the key stays: the source may say it again, and asks for live calls anyway */
+    note_forget(src, &k);
     (void)key_forget(src, src->calls, k.text, k.bytes, place);
     tdm_count(err == TDM_OK ? &delivered : &after_end, 1);
     return err == TDM_ENOPROC ? TDM_ENOTFOUND : err;
@@ -373,4 +374,20 @@ void tdm_source_each_call(struct tdm_source *src,
     struct each e = { .fn = fn, .ctx = ctx };
 
     table_each(src->calls, each_one, &e);
+}
+
+static void stop_one(void *ctx, const void *key, size_t bytes, uint64_t place)
+{
+    const struct tdm_source *src = ctx;
+
+    (void)key;
+    (void)bytes;
+    if (id_is_place(place))
+        (void)tdm_stop(src->rt,
+                       tdm_place_pid(src->rt, (tdm_place){ place })); /* between two lives: nobody to tell */
+}
+
+void tdm_source_stop_calls(struct tdm_source *src)
+{
+    table_each(src->calls, stop_one, src);
 }

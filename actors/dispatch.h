@@ -78,6 +78,10 @@ void dispatch_call_lost(const struct call_start *start, tdm_place place, const c
 /* Free the keys of actors that ended without a word (killed, or lost with their supervisor). Any thread. */
 void dispatch_sweep_dead(struct tdm_source *src);
 
+/* ---- note.c ---------------------------------------------------------------------------------- */
+/* The call has ended: so has its note. Any thread. */
+void note_forget(struct tdm_source *src, const struct key *k);
+
 /* ---- source.c -------------------------------------------------------------------------------- */
 const struct tdm_source_ops *dispatch_ops(const struct tdm_source *src);
 /* Where the calls of an app are started now; {0}: nowhere. */

@@ -3,10 +3,13 @@
  * Idea:      the runtime keeps one note per place. We put a few bytes before the app's: the app that runs
  *            now, if the call was moved, and its arguments. A restarted actor goes on in that app.
  * Layout:    u16 length of the app's name, u16 length of the arguments, both texts, the app's bytes, a NUL.
- * Touched by the actor of the call only. */
+ * Durable:   its key in the store (tandem/notes.h) is the source's name and the call's key, each part ended by NUL: the
+ *            actor that adopts the call in the next process finds what the last one saved.
+ * Touched by the actor of the call; forgetting, by whoever frees the call's key. */
 #include <string.h>
 
-#include "call.h"
+#include "dispatch.h"
+#include "tandem/notes.h"
 
 struct note_head {
     uint16_t app_bytes, args_bytes;
@@ -96,15 +99,68 @@ int note_moved(tdm_call *call, const struct app_entry *app, const char *args)
     return TDM_OK;
 }
 
-int note_restore(tdm_call *call, const struct tdm_start *start)
+/* ---- over the death of the process ----------------------------------------------------------- */
+
+struct long_key {
+    size_t bytes;
+    char text[TDM_NOTE_KEY_MAX];
+};
+
+_Static_assert(TDM_CALL_APP_MAX + 1 + DISPATCH_KEY_MAX - DISPATCH_KIND_MAX - 1 <= TDM_NOTE_KEY_MAX,
+               "the longest key");
+
+static void long_key(struct long_key *l, const struct tdm_source *src, const char *key, size_t bytes)
+{
+    const size_t name_bytes = strlen(src->name) + 1;
+
+    memcpy(l->text, src->name, name_bytes);
+    memcpy(l->text + name_bytes, key, bytes);
+    l->bytes = name_bytes + bytes;
+}
+
+int note_durable(tdm_call *call)
+{
+    struct long_key l;
+    struct key k = { .bytes = 0 };
+
+    key_of_call(&k, call->start);
+    long_key(&l, call->source, k.text, k.bytes);
+    int err = tdm_note_key(call->self, l.text, l.bytes, call->start->adopted);
+    return err == TDM_EEXIST ? TDM_OK : err; /* its last actor is not quite gone: in memory, then */
+}
+
+void note_forget(struct tdm_source *src, const struct key *k)
+{
+    struct long_key l;
+
+    long_key(&l, src, k->text, k->bytes);
+    tdm_note_forget(src->rt, l.text, l.bytes);
+}
+
+static bool is_live(void *ctx, const void *key, size_t bytes)
+{
+    const struct tdm_source *src = ctx;
+    const size_t name_bytes = strlen(src->name) + 1;
+    uint64_t place;
+
+    return table_get(src->calls, (const char *)key + name_bytes, bytes - name_bytes, &place);
+}
+
+size_t tdm_source_forget_notes(struct tdm_source *src)
+{
+    return tdm_note_sweep(src->rt, src->name, strlen(src->name) + 1, is_live, src);
+}
+
+int note_restore(tdm_call *call)
 {
     const struct app_entry *app;
     struct note_head head;
-    const char *text;
+    size_t bytes;
+    const char *text = tdm_note_get(call->self, &bytes);
 
-    if (own_part(start->note, start->note_bytes, &head) == 0 || head.app_bytes == 0)
+    if (own_part(text, bytes, &head) == 0 || head.app_bytes == 0)
         return TDM_OK;
-    text = (const char *)start->note + sizeof head;
+    text += sizeof head;
     app = app_registry_find(text, head.app_bytes);
     if (app == NULL || (!call->fiber && app->app.run != NULL))
         return TDM_OK; /* not here any more: begin again with the first app */

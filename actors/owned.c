@@ -155,6 +155,7 @@ void dispatch_call_gone(tdm_call *call, tdm_place place)
     struct key k;
 
     key_of_call(&k, call->start);
+    note_forget(src, &k);
     (void)key_forget(src, src->calls, k.text, k.bytes, place.id);
     for (struct owned *o = call->owned; o != NULL; o = o->next)
         (void)key_forget(src, src->objects, o->key, o->bytes, place.id);
@@ -164,17 +165,21 @@ void dispatch_call_gone(tdm_call *call, tdm_place place)
 
 void dispatch_call_lost(const struct call_start *start, tdm_place place, const char *why)
 {
+    static const char *const then[] = { "hangup", "hand_back", "leave" };
+    const enum tdm_on_give_up how = start->app->app.on_give_up;
     struct tdm_source *src = start->source;
     struct key k;
 
     key_of_call(&k, start);
+    note_forget(src, &k);
     dispatch_call_here(start, place);
     (void)key_forget(src, src->calls, k.text, k.bytes, place.id);
     sweep(src, src->objects, place.id);
     tdm_count(&calls_given_up, 1);
-    tdm_log_error("call.given_up", "source=%s app=%s id=%s why=%s", src->name,
+    tdm_log_error("call.given_up", "source=%s app=%s id=%s why=%s then=%s", src->name,
                   TDM_LOG_TEXT(call_start_app(start), start->switch_app_bytes),
-                  TDM_LOG_TEXT(call_start_id(start), start->id_bytes), TDM_LOG_TEXT(why, strlen(why)));
-    if (src->cfg.ops->give_up != NULL)
-        src->cfg.ops->give_up(src, call_start_app(start), call_start_id(start));
+                  TDM_LOG_TEXT(call_start_id(start), start->id_bytes), TDM_LOG_TEXT(why, strlen(why)),
+                  then[how]);
+    if (src->cfg.ops->give_up != NULL && how != TDM_GIVE_UP_LEAVE)
+        src->cfg.ops->give_up(src, call_start_app(start), call_start_id(start), how);
 }

@@ -2,8 +2,7 @@
  *
  * Two processes: the heart, which starts the program again when it has died, and the program (docs/OPERATIONS.md).
  *
- * SIGTERM, SIGINT or SIGHUP: no new calls; running calls may finish for stop.drain; then every app is told to stop,
- * and hands its call back to the dialplan. A second signal means now. Exit status: 0 an orderly end, 1 a
+ * SIGTERM, SIGINT or SIGHUP: the orderly end (stop.c). A second signal means now. Exit status: 0 an orderly end, 1 a
  * faulty configuration, 2 wrong usage, 3 it could not start, 4 the heart gave up, 128 + a signal. */
 #include "cmd_run.h"
 
@@ -17,8 +16,10 @@
 #include <tandem/heart.h>
 #include <tandem/log.h>
 #include <tandem/metrics.h>
+#include <tandem/notes.h>
 
 #include "program.h"
+#include "stop.h"
 
 enum { EXIT_GOOD, EXIT_FAULTY, EXIT_USAGE, EXIT_START, EXIT_GAVE_UP };
 
@@ -27,6 +28,7 @@ struct run {
     struct program_config cfg;
     const char *file, *pid_file;
     bool no_heart;
+    struct tdm_note_store *notes;
 };
 
 static int usage(FILE *to)
@@ -53,25 +55,6 @@ static int load(const char *file, struct program_config *cfg)
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
-/* True: a second signal came, which means now. */
-static bool drain(struct program *p, const struct program_config *cfg, const sigset_t *set)
-{
-    tdm_log_info("program.drain", "limit_ms=%" PRId64, cfg->drain_ms);
-    program_drain(p);
-    for (int64_t waited = 0; waited < cfg->drain_ms && !program_idle(p); waited += 50)
-        if (program_wait_signal(set, 0.05) != 0)
-            return true;
-    return false;
-}
-
-/* From here on nobody waits for signals any more: the next one ends the process. */
-static void leave_signals(const sigset_t *set)
-{
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, set, NULL);
-}
-
 static void farewell(void)
 {
     tdm_log_info("program.ended",
@@ -93,13 +76,14 @@ static int cannot_start(struct tdm_runtime *rt, const char *what, int err)
     return EXIT_START;
 }
 
-static int serve(const struct program_config *cfg, struct tdm_heart *heart, const sigset_t *set)
+static int serve(const struct run *run, struct tdm_heart *heart, const sigset_t *set)
 {
+    const struct program_config *cfg = &run->cfg;
     struct tdm_runtime *rt = NULL;
     struct program *p;
-    int err =
-        tdm_runtime_new(&rt, &(struct tdm_runtime_cfg){ .workers = (uint32_t)cfg->workers,
-                                                        .stuck_after_ms = (uint32_t)cfg->stuck_after_ms });
+    int err = tdm_runtime_new(&rt, &(struct tdm_runtime_cfg){ .workers = (uint32_t)cfg->workers,
+                                                              .stuck_after_ms = (uint32_t)cfg->stuck_after_ms,
+                                                              .notes = run->notes });
 
     if (err < 0)
         return cannot_start(NULL, " the runtime", err);
@@ -108,11 +92,10 @@ static int serve(const struct program_config *cfg, struct tdm_heart *heart, cons
         err = program_start(&p, rt, cfg);
     if (err < 0)
         return cannot_start(rt, "", err);
-    program_wait_signal(set, 0);
-    bool now = drain(p, cfg, set);
-    leave_signals(set);
-    tdm_runtime_stop(rt, now ? 200 : 10000);
-    program_free(p);
+    struct stop stop = { .set = set, .heart = heart };
+    while (stop.direct + stop.sent_on == 0)
+        stop_wait(&stop, -1);
+    stop_program(&stop, p, rt, cfg);
     farewell();
     tdm_runtime_free(rt);
     return EXIT_GOOD;
@@ -143,7 +126,7 @@ static int body(struct tdm_heart *heart, void *arg)
         fprintf(stderr, "tandem run: %s: %s\n", run->pid_file, tdm_strerror(err));
         return EXIT_START;
     }
-    int status = serve(&run->cfg, heart, &set);
+    int status = serve(run, heart, &set);
     if (run->pid_file != NULL)
         unlink(run->pid_file);
     return status;
@@ -157,6 +140,21 @@ static bool with_heart(const struct run *run)
         return false;
     return run->cfg.heart == HEART_ON ||
            (getenv("INVOCATION_ID") == NULL && getenv("NOTIFY_SOCKET") == NULL); /* set by systemd */
+}
+
+/* Without a heart only a file outlives the process. */
+static int open_notes(struct run *run, bool heart)
+{
+    struct tdm_note_store_cfg cfg = { .path = run->cfg.notes, .records = (uint32_t)run->cfg.notes_max };
+    char why[256] = "out of memory";
+    int err = TDM_OK;
+
+    if (run->cfg.notes_max > 0 && (heart || cfg.path != NULL))
+        err = tdm_note_store_open(&run->notes, &cfg, why, sizeof why);
+    if (err < 0)
+        fprintf(stderr, "tandem run: runtime.notes: %s: %s\n", cfg.path != NULL ? cfg.path : "shared memory",
+                why);
+    return err;
 }
 
 static int run_with_heart(struct run *run)
@@ -209,7 +207,11 @@ int cmd_run(int argc, char **argv)
         tdm_log_configure(&(struct tdm_log_cfg){ .level = (enum tdm_log_level)run.cfg.log.level,
                                                  .format = (enum tdm_log_format)run.cfg.log.format,
                                                  .fd = 2 });
-        status = with_heart(&run) ? run_with_heart(&run) : body(NULL, &run);
+        const bool heart = with_heart(&run);
+        status = EXIT_START;
+        if (open_notes(&run, heart) == TDM_OK)
+            status = heart ? run_with_heart(&run) : body(NULL, &run);
+        tdm_note_store_close(run.notes);
     }
     program_config_free(&run.cfg);
     return status;

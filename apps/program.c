@@ -78,6 +78,7 @@ static int add_app(const struct tdm_app *app, const struct program_app *settings
         return TDM_ENOMEM;
     copy.restarts = (uint32_t)settings->restarts;
     copy.period_ms = (uint32_t)settings->period_ms;
+    copy.on_give_up = (enum tdm_on_give_up)settings->on_give_up;
     int err = tdm_app_add(&copy, options);
     free(options);
     return err;
@@ -179,7 +180,7 @@ void program_drain(struct program *p)
         (void)tdm_ari_drain(p->rt, p->sources[i]); /* a source that is gone takes no calls either */
 }
 
-bool program_idle(struct program *p)
+size_t program_calls(struct program *p)
 {
     struct tdm_ari_state state;
     size_t calls = 0;
@@ -187,7 +188,27 @@ bool program_idle(struct program *p)
     for (size_t i = 0; i < p->n_sources; i++)
         if (tdm_ari_state(p->rt, p->sources[i], &state) == TDM_OK)
             calls += state.calls;
-    return calls == 0;
+    return calls;
+}
+
+bool program_idle(struct program *p)
+{
+    return program_calls(p) == 0;
+}
+
+void program_end_calls(struct program *p)
+{
+    for (size_t i = 0; i < p->n_sources; i++)
+        (void)tdm_ari_end_calls(p->rt, p->sources[i]);
+}
+
+bool program_stop_sources(struct program *p, uint32_t limit_ms)
+{
+    bool all = true;
+
+    while (p->n_sources > 0)
+        all = tdm_ari_stop(p->rt, p->sources[--p->n_sources], limit_ms) == TDM_OK && all;
+    return all;
 }
 
 bool program_live(struct program *p)
@@ -204,8 +225,7 @@ void program_free(struct program *p)
 {
     if (p == NULL)
         return;
-    for (size_t i = 0; i < p->n_sources; i++)
-        tdm_ari_stop(p->rt, p->sources[i], 1000);
+    (void)program_stop_sources(p, 1000);
     metrics_page_stop(p->page);
     free(p->sources);
     free(p);

@@ -20,9 +20,14 @@ const struct tdm_app *const *program_apps(size_t *n);
 /* Start everything `cfg` names on `rt`. A fault is logged with what to do, and what was started is stopped again. */
 int program_start(struct program **ret, struct tdm_runtime *rt, const struct program_config *cfg);
 
-/* No new calls from here on; true when none is left. */
+/* No new calls from here on; how many are left; true when none is. */
 void program_drain(struct program *p);
+size_t program_calls(struct program *p);
 bool program_idle(struct program *p);
+/* Tell every call's actor to stop: it hands its call back. Returns at once. */
+void program_end_calls(struct program *p);
+/* Close the connections and free the sources; false: one had to be killed. Each has this time. */
+bool program_stop_sources(struct program *p, uint32_t limit_ms);
 
 /* Every source is connected and has compared its calls. */
 bool program_live(struct program *p);

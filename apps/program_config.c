@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tandem/app.h>
 #include <tandem/log.h>
 
 #include "extension.h"
@@ -60,6 +61,12 @@ static const struct tdm_config_word heart_choices[] = {
     { "on", HEART_ON },
     { "off", HEART_OFF },
     { "auto", HEART_AUTO },
+    { NULL, 0 },
+};
+static const struct tdm_config_word give_up_choices[] = {
+    { "hangup", TDM_GIVE_UP_HANGUP },
+    { "hand_back", TDM_GIVE_UP_HAND_BACK },
+    { "leave", TDM_GIVE_UP_LEAVE },
     { NULL, 0 },
 };
 static const struct tdm_config_word source_types[] = {
@@ -162,6 +169,18 @@ static const struct tdm_config_field runtime_fields[] = {
       .fallback = "on",
       .help = "a parent process that starts the program again; auto: unless systemd does" },
     { .key = "heartbeat", .type = TDM_CONFIG_STRUCT, .of = &heartbeat_schema },
+    { .key = "notes",
+      .type = TDM_CONFIG_STRING,
+      .offset = AT(notes),
+      .min = 1,
+      .max = 4096,
+      .help = "file for the notes of calls, which then outlive the heart too" },
+    { .key = "notes_max",
+      .type = TDM_CONFIG_INT,
+      .offset = AT(notes_max),
+      .fallback = "16384",
+      .max = 1000000,
+      .help = "calls with notes at once; 0: notes end with the process" },
     { .key = "log", .type = TDM_CONFIG_STRUCT, .of = &log_schema },
     { .key = "metrics", .type = TDM_CONFIG_STRUCT, .of = &metrics_schema },
 };
@@ -267,6 +286,11 @@ static const struct tdm_config_field app_fields[] = {
       .fallback = "10s",
       .min = 1,
       .max = 86400000 },
+    { .key = "on_give_up",
+      .type = TDM_CONFIG_ENUM,
+      .offset = APP(on_give_up),
+      .words = give_up_choices,
+      .fallback = "hangup" },
     { .key = "options", .type = TDM_CONFIG_PAIRS, .offset = APP(options), .count_offset = APP(n_options) },
 };
 static const struct tdm_config_schema app_schema = {
@@ -276,8 +300,16 @@ static const struct tdm_config_schema app_schema = {
     .name_offset = APP(name),
 };
 
+#define STOP(name, time, words)                                                                \
+    {                                                                                          \
+        .key = #name, .type = TDM_CONFIG_TIME, .offset = AT(stop.name##_ms), .fallback = time, \
+        .max = 86400000, .help = words                                                         \
+    }
 static const struct tdm_config_field stop_fields[] = {
-    { .key = "drain", .type = TDM_CONFIG_TIME, .offset = AT(drain_ms), .fallback = "30s", .max = 86400000 },
+    STOP(drain, "30s", "running calls may finish for so long"),
+    STOP(end, "10s", "then each app has so long to hand its call back"),
+    STOP(sources, "5s", "then the connections to the switches are closed"),
+    STOP(tree, "5s", "and everything else is ended"),
 };
 static const struct tdm_config_schema stop_schema = TDM_CONFIG_SCHEMA(struct program_config, stop_fields);
 

@@ -26,6 +26,7 @@ struct program_route {
 struct program_app {
     char *name;
     int64_t restarts, period_ms;
+    int on_give_up; /* enum tdm_on_give_up */
     struct tdm_config_pair *options;
     size_t n_options;
 };
@@ -40,6 +41,8 @@ struct program_config {
     struct {
         int level, format; /* enum tdm_log_level, enum tdm_log_format */
     } log;
+    char *notes;          /* file where notes outlive the heart, or NULL */
+    int64_t notes_max;    /* 0: notes do not outlive the process */
     char *metrics_listen; /* "127.0.0.1:9464", or NULL */
     struct program_source *sources;
     size_t n_sources;
@@ -55,7 +58,9 @@ struct program_config {
     } router;
     struct program_app *apps;
     size_t n_apps;
-    int64_t drain_ms;
+    struct {
+        int64_t drain_ms, end_ms, sources_ms, tree_ms;
+    } stop;
 };
 
 /* Does the program have an app of this name? The main program gives the one it runs with. */

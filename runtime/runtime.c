@@ -12,6 +12,7 @@
 #include "fiber.h"
 #include "io/loop.h"
 #include "log.h"
+#include "note_store.h"
 #include "module.h"
 #include "scheduler.h"
 #include "slot.h"
@@ -382,6 +383,10 @@ int tdm_runtime_new(struct tdm_runtime **ret, const struct tdm_runtime_cfg *cfg)
         fault_process_enter();
     size_t workers_bytes = rt->cfg.workers * sizeof *rt->workers + 64;
     int err = pool_new(&rt->pool, env);
+    if (err == TDM_OK && rt->cfg.notes != NULL)
+        err = note_store_attach(rt->cfg.notes, env);
+    if (err < 0)
+        rt->cfg.notes = NULL; /* not ours to let go */
     if (err == TDM_OK)
         err = slots_new(rt, rt->cfg.max_actors);
     if (err == TDM_OK)
@@ -446,6 +451,7 @@ void tdm_runtime_free(struct tdm_runtime *rt)
     if (rt->pool != NULL)
         slots_free(rt, rt->cfg.max_actors);
     free_threads(rt);
+    note_store_detach(rt->cfg.notes);
     pool_free(rt->pool);
     env->free(env, rt->block, sizeof *rt + 64);
 }

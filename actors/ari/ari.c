@@ -360,17 +360,31 @@ int tdm_ari_start(struct tdm_runtime *rt, const struct tdm_ari_cfg *cfg, tdm_pid
     return TDM_OK;
 }
 
-void tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms)
+int tdm_ari_end_calls(struct tdm_runtime *rt, tdm_pid source)
+{
+    pthread_mutex_lock(&all.lock);
+    struct ari *a = find(rt, source);
+
+    if (a != NULL)
+        tdm_source_stop_calls(a->source);
+    pthread_mutex_unlock(&all.lock);
+    return a != NULL ? TDM_OK : TDM_ENOTFOUND;
+}
+
+int tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms)
 {
     pthread_mutex_lock(&all.lock);
     struct ari *a = find(rt, source);
     pthread_mutex_unlock(&all.lock);
 
+    int err = TDM_OK;
+
     if (a == NULL)
-        return;
+        return TDM_OK;
     if (tdm_alive(rt, source)) {
         tdm_stop(rt, source);
         if (tdm_runtime_wait(rt, source, timeout_ms) != TDM_OK) {
+            err = TDM_ETIMEOUT;
             tdm_kill(rt, source);
             (void)tdm_runtime_wait(rt, source, timeout_ms);
         }
@@ -378,10 +392,11 @@ void tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms)
     if (a->sessions != NULL || tdm_alive(rt, source)) { /* see the head of this file */
         tdm_log_error("ari.kept", "source=%s words=\"it did not stop in time; its memory is kept\"",
                       a->cfg.name);
-        return;
+        return TDM_ETIMEOUT;
     }
     leave(a);
     ari_free(a);
+    return err;
 }
 
 int ari_with(struct tdm_runtime *rt, tdm_pid source, int (*fn)(struct ari *a, void *ctx), void *ctx)

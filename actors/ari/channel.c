@@ -574,14 +574,17 @@ static void channel_end(tdm_call *call, void *mine)
 }
 
 /* No actor any more; the answer is logged by the connection actor if it is a refusal. */
-static void channel_give_up(struct tdm_source *src, const char *app, const char *id)
+static void channel_give_up(struct tdm_source *src, const char *app, const char *id, enum tdm_on_give_up how)
 {
     struct ari *a = tdm_source_self(src);
     const tdm_pid actor = { atomic_load_explicit(&a->conn_actor, memory_order_relaxed) };
     tdm_ref ref;
 
     (void)app;
-    (void)ops_hangup(a, actor, id, TDM_CAUSE_FAILURE, &ref);
+    if (how == TDM_GIVE_UP_HAND_BACK)
+        (void)ops_continue(a, actor, id, NULL, NULL, 0, &ref);
+    else if (how == TDM_GIVE_UP_HANGUP)
+        (void)ops_hangup(a, actor, id, TDM_CAUSE_FAILURE, &ref);
 }
 
 static void channel_adopt(struct tdm_source *src)

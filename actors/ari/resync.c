@@ -350,6 +350,7 @@ static int settle(struct resync *r)
     }
     if (err != TDM_OK)
         return err;
+    (void)tdm_source_forget_notes(r->a->source);
     remember(r->a->entity_id, sizeof r->a->entity_id, r->entity_id);
     remember(r->a->startup_time, sizeof r->a->startup_time, r->startup_time);
     tdm_count(&adopted, (int64_t)r->adopted);

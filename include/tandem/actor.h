@@ -246,4 +246,15 @@ char *tdm_strdup(tdm_self *self, const char *text);
 int tdm_note_save(tdm_self *self, const void *note, size_t bytes);
 const void *tdm_note_get(tdm_self *self, size_t *bytes);
 
+/* In init: from now on this place's note is also kept under `key` in the runtime's store (notes.h), where it outlives the
+ * process. `resume`: the last note of that key, from whichever process, is this actor's (tdm_note_get) when the place has
+ * none of its own; otherwise what was saved under the key is dropped. Without a store, or the second time: nothing.
+ * Errors: TDM_ENOMEM, TDM_ETOOBIG (TDM_NOTE_KEY_MAX), TDM_EEXIST a live place has the key; the note stays in memory. */
+int tdm_note_key(tdm_self *self, const void *key, size_t bytes, bool resume);
+/* What the key stands for has ended: its note is dropped, as soon as no place has the key. Threads: any; a short lock. */
+void tdm_note_forget(struct tdm_runtime *rt, const void *key, size_t bytes);
+/* Drop the notes no place has, whose keys begin with `prefix` and of which lives() says no; returns how many. */
+size_t tdm_note_sweep(struct tdm_runtime *rt, const void *prefix, size_t bytes,
+                      bool (*lives)(void *ctx, const void *key, size_t bytes), void *ctx);
+
 #endif

@@ -33,6 +33,13 @@ struct tdm_call_behaviour {
     void (*on_end)(tdm_call *call, void *state);
 };
 
+/* What becomes of a call that its app can not look after any more: it crashed too often, or could not be started. */
+enum tdm_on_give_up {
+    TDM_GIVE_UP_HANGUP,    /* hung up, with cause 38 */
+    TDM_GIVE_UP_HAND_BACK, /* back to the switch's dialplan, where it was */
+    TDM_GIVE_UP_LEAVE,     /* nothing: it stays where it is, without anybody */
+};
+
 struct tdm_app {
     int abi; /* TDM_APP_ABI */
     const char *name;
@@ -41,7 +48,8 @@ struct tdm_app {
     const struct tdm_call_behaviour *behaviour; /* or this */
     uint32_t stack_bytes;                       /* fibers; default 64 KiB */
     uint32_t mailbox_limit;                     /* default TDM_MAILBOX_DEFAULT */
-    uint32_t restarts, period_ms; /* per call; default 3 in 10 s; the configuration may change it */
+    uint32_t restarts, period_ms;   /* per call; default 3 in 10 s; the configuration may change it */
+    enum tdm_on_give_up on_give_up; /* likewise */
 };
 
 /* Export a function as the app of that name: TDM_APP(reception, .summary = "..."). */

@@ -56,9 +56,13 @@ struct tdm_ari_cfg {
  *          TDM_ENOMEM. */
 int tdm_ari_start(struct tdm_runtime *rt, const struct tdm_ari_cfg *cfg, tdm_pid *ret);
 
+/* Tell the actor of every call of this source to stop; each then gives its call back to the dialplan. Returns at once.
+ * Threads: any. TDM_ENOTFOUND: no such source. */
+int tdm_ari_end_calls(struct tdm_runtime *rt, tdm_pid source);
+
 /* Stop what still runs of it, at most timeout_ms, and free it. After tdm_runtime_stop() it only frees.
- * Threads: not on a worker. */
-void tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms);
+ * TDM_ETIMEOUT: it had to be killed. Threads: not on a worker. */
+int tdm_ari_stop(struct tdm_runtime *rt, tdm_pid source, uint32_t timeout_ms);
 
 /* No new calls from here on: each is treated as unknown. Running calls go on. Threads: any. */
 int tdm_ari_drain(struct tdm_runtime *rt, tdm_pid source);

@@ -16,6 +16,8 @@ struct tdm_runtime_cfg {
      * error:ENOMEM: a loop around malloc. An estimate, looked at every few milliseconds while a callback runs long; what
      * was malloc'd stays lost. Bytes; default 1 GiB; UINT64_MAX: never. See memory_limit for tdm_alloc(). */
     uint64_t callback_memory_limit;
+    struct tdm_note_store
+        *notes; /* where notes outlive the process (notes.h); stays the caller's. One runtime at a time */
     bool no_fault_traps; /* leave SIGSEGV and its kin alone (debuggers, embedders) */
 };
 

@@ -50,8 +50,9 @@ struct tdm_source_ops {
     int (*get_var)(tdm_call *call, void *mine, tdm_ref op, const char *name);
 
     /* The call has no actor any more and still lives: it crashed too often, could not be given an actor, or
-     * its last hangup failed. Hang it up without it. Runs on any worker and may only send. May be NULL. */
-    void (*give_up)(struct tdm_source *src, const char *app, const char *id);
+     * its last hangup failed. Do `how` without it, by one request. Not called for TDM_GIVE_UP_LEAVE. Runs on any worker
+     * and may only send. May be NULL. */
+    void (*give_up)(struct tdm_source *src, const char *app, const char *id, enum tdm_on_give_up how);
     /* The supervisor of the calls was restarted and all their actors are gone: have the switch asked which
      * calls live, and start each as adopted. Runs in an actor of the source's subtree. May be NULL. */
     void (*adopt)(struct tdm_source *src);
@@ -129,6 +130,11 @@ int tdm_source_call_end(struct tdm_source *src, const char *app, size_t app_byte
 void tdm_source_each_call(struct tdm_source *src,
                           void (*fn)(void *ctx, const char *app, const char *id, tdm_place place), void *ctx);
 size_t tdm_source_calls(const struct tdm_source *src);
+/* Tell the actor of each to stop (tdm_stop), as at the end of the program. Threads: any. */
+void tdm_source_stop_calls(struct tdm_source *src);
+/* The switch was asked which calls live, and each has an actor again: drop what notes an earlier process left of others.
+ * Returns how many. Reader thread only. */
+size_t tdm_source_forget_notes(struct tdm_source *src);
 
 /* ---- apps ------------------------------------------------------------------------------------ */
 

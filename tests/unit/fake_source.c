@@ -197,10 +197,10 @@ static bool fake_message(tdm_call *call, void *state, struct tdm_msg *msg)
     return true;
 }
 
-static void fake_give_up(struct tdm_source *src, const char *app, const char *id)
+static void fake_give_up(struct tdm_source *src, const char *app, const char *id, enum tdm_on_give_up how)
 {
     (void)src;
-    note_down("give_up %s %s", app, id);
+    note_down(how == TDM_GIVE_UP_HANGUP ? "give_up %s %s" : "give_up back %s %s", app, id);
 }
 
 static void fake_adopt(struct tdm_source *src)

@@ -164,9 +164,45 @@ static void give_up_story(struct fake *f)
     fake_check(f, fake_start(f, FAKE_APP, "c1") == TDM_OK, "and the id may come again");
 }
 
-Test(restart, a_call_that_crashes_too_often_is_given_up_alone_and_once, .timeout = 60)
+Test(restart, K5_a_call_that_crashes_too_often_is_given_up_alone_and_once, .timeout = 60)
 {
     run_desk(always_crashes, give_up_story);
+}
+
+static void give_up_back_story(struct fake *f)
+{
+    begin(f);
+    fake_pass(f, 100);
+    fake_check(f, noted_times(f, "give_up") == 1 && noted_times(f, "give_up back desk c1;") == 1);
+    fake_check(f, tdm_source_calls(f->src) == 0);
+}
+
+static void give_up_leave_story(struct fake *f)
+{
+    begin(f);
+    fake_pass(f, 100);
+    fake_check(f, noted_times(f, "life") == 3 && noted_times(f, "give_up") == 0);
+    fake_check(f, tdm_source_calls(f->src) == 0);
+}
+
+static void run_desk_that_gives_up(enum tdm_on_give_up how, void (*story)(struct fake *f))
+{
+    struct tdm_app other = desk;
+
+    other.on_give_up = how;
+    desk_does = always_crashes;
+    fake_add_app(&other);
+    fake_run(story, SEEDS);
+}
+
+Test(restart, K5_a_call_that_is_given_up_may_be_handed_back_once, .timeout = 60)
+{
+    run_desk_that_gives_up(TDM_GIVE_UP_HAND_BACK, give_up_back_story);
+}
+
+Test(restart, K5_or_left_where_it_is, .timeout = 60)
+{
+    run_desk_that_gives_up(TDM_GIVE_UP_LEAVE, give_up_leave_story);
 }
 
 static void begin_fails_story(struct fake *f)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "program_config.h"
+#include "tandem/app.h"
 #include "tandem/log.h"
 
 TestSuite(program_config, .timeout = 30);
@@ -83,7 +84,7 @@ Test(program_config, a_whole_file_is_read)
     cr_expect(eq(str, (char *)program_app_option(app, "other", "x"), "x"));
     cr_expect(eq(str, (char *)program_app_option(NULL, "greeting", "x"), "x"));
     cr_expect(zero(ptr, (void *)program_config_app(&cfg, "hello")));
-    cr_expect(eq(i64, cfg.drain_ms, 10000));
+    cr_expect(eq(i64, cfg.stop.drain_ms, 10000));
     done();
 }
 
@@ -93,7 +94,7 @@ Test(program_config, the_smallest_file_has_one_source)
     cr_expect(eq(int, cfg.log.level, TDM_LOG_INFO));
     cr_expect(eq(i64, cfg.sources[0].connections, 8));
     cr_expect(eq(i64, cfg.sources[0].ping_ms, 10000));
-    cr_expect(eq(i64, cfg.drain_ms, 30000));
+    cr_expect(eq(i64, cfg.stop.drain_ms, 30000));
     cr_expect(zero(ptr, cfg.router.app));
     cr_expect(zero(ptr, cfg.metrics_listen));
     done();
@@ -218,4 +219,26 @@ Test(program_config, urls_that_cannot_be_used_are_refused)
     cr_expect(zero(ptr, (void *)program_listen_parse("127.0.0.1:9464", &a)));
     cr_expect(eq(int, a.port, 9464));
     cr_expect(ne(ptr, (void *)program_listen_parse("127.0.0.1", &a), NULL));
+}
+
+Test(program_config, heart_notes_stop_and_give_up)
+{
+    cr_assert(zero(int, load(SOURCE("hello"))));
+    cr_expect(eq(int, cfg.heart, HEART_ON));
+    cr_expect(eq(i64, cfg.heartbeat.ping_ms, 1000));
+    cr_expect(eq(i64, cfg.notes_max, 16384));
+    cr_expect(eq(i64, cfg.stop.end_ms, 10000));
+    done();
+    cr_assert(
+        zero(int, load("runtime: { heart: auto, notes: /tmp/n, notes_max: 0, heartbeat: { misses: 3 } }\n"
+                       "apps: { hello: { on_give_up: hand_back } }\n"
+                       "stop: { drain: 1s, end: 2s, sources: 3s, tree: 4s }\n" SOURCE("hello"))));
+    cr_expect(eq(int, cfg.heart, HEART_AUTO));
+    cr_expect(eq(str, cfg.notes, "/tmp/n"));
+    cr_expect(eq(i64, cfg.heartbeat.misses, 3));
+    cr_expect(eq(int, program_config_app(&cfg, "hello")->on_give_up, TDM_GIVE_UP_HAND_BACK));
+    cr_expect(eq(i64, cfg.stop.drain_ms + cfg.stop.end_ms + cfg.stop.sources_ms + cfg.stop.tree_ms, 10000));
+    done();
+    refused("runtime: { heart: maybe }\n" SOURCE("hello"),
+            "t.yaml:1:19: runtime.heart: unknown word \"maybe\" (allowed: on, off, auto)\n");
 }
