@@ -16,6 +16,9 @@
 TDM_COUNTER(full, "tandem_notes_full_total",
             "notes that found no room in the store and are kept in memory alone");
 
+TDM_COUNTER(resumed, "tandem_notes_resumed_total",
+            "notes left by an earlier process or actor that were taken over");
+
 enum { FULL_PAUSE_MS = 3600 * 1000 };
 
 static struct tdm_note_store *store(struct tdm_runtime *rt)
@@ -104,6 +107,7 @@ static int take_over(struct tdm_runtime *rt, struct note *n)
     unsigned char text[TDM_NOTE_MAX];
     size_t bytes = note_store_read(store(rt), n->durable->record, text);
 
+    tdm_count(&resumed, bytes > 0);
     return bytes > 0 ? keep(rt, n, text, bytes) : TDM_OK;
 }
 

@@ -20,6 +20,8 @@ enum { NONE = -1, SLICE = 64 };
 
 TDM_COUNTER(damaged, "tandem_notes_damaged_total", "saved notes that were found damaged and dropped");
 
+TDM_COUNTER(held, "tandem_notes", "notes that outlive the process, now");
+
 struct entry {
     int32_t next; /* in its bucket, or in the list of free ones */
     bool used, owned;
@@ -109,6 +111,7 @@ static void enter(struct tdm_note_store *s, int32_t i, bool owned)
     s->entries[i] = (struct entry){ .next = *bucket, .used = true, .owned = owned };
     *bucket = i;
     s->used++;
+    tdm_count(&held, 1);
 }
 
 static void put_free(struct tdm_note_store *s, int32_t i)
@@ -125,6 +128,7 @@ static void drop(struct tdm_note_store *s, int32_t *at)
     note_map_drop(&s->map, (uint32_t)i);
     put_free(s, i);
     s->used--;
+    tdm_count(&held, -1);
 }
 
 static void drop_record(struct tdm_note_store *s, int32_t i)
@@ -182,6 +186,8 @@ void note_store_detach(struct tdm_note_store *s)
 {
     if (s == NULL || s->env == NULL)
         return;
+    tdm_count(&held, -(int64_t)s->used);
+    s->used = 0;
     if (s->entries != NULL)
         s->env->free(s->env, s->entries, s->map.records * sizeof *s->entries);
     if (s->buckets != NULL)
