@@ -105,7 +105,6 @@ static void clear_incarnation(struct tdm_self *a, const struct tdm_spawn_cfg *cf
     a->fiber = NULL;
     a->pieces = NULL;
     a->links = NULL;
-    a->monitors = NULL;
     a->requests = NULL;
     a->names = NULL;
     a->memberships = NULL;

@@ -14,7 +14,6 @@
 struct fiber;
 struct family;
 struct link;
-struct monitor;
 struct request;
 struct table_link;
 struct membership;
@@ -61,10 +60,10 @@ struct tdm_self {
     uint32_t slot;
     _Atomic uint16_t limit; /* relaxed: set before the address is known, the same for all incarnations */
     _Atomic uint8_t overflow;
-    _Atomic(struct account *) account; /* of its class */
-    uint8_t fibers;                    /* 1: runs on a stack of its own */
-    pthread_spinlock_t family_lock;    /* of `family`, for those who start children from other threads */
-    _Atomic uint64_t place_end;        /* what tdm_place_end() said, with the birth it meant; see family.c */
+    uint8_t fibers;                 /* 1: runs on a stack of its own */
+    pthread_spinlock_t inbox_lock;  /* see inbox.c */
+    pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
+    _Atomic uint64_t place_end;     /* what tdm_place_end() said, with the birth it meant; see family.c */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
     /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
@@ -76,14 +75,13 @@ struct tdm_self {
     struct tdm_msg *pinned;   /* a fiber looks at it */
     struct tdm_msg *staged;   /* taken from the box by a sender; see inbox.c, as for the lock */
     uint32_t staged_count;
-    bool inbox_shared; /* TDM_DROP_OLDEST: all of these are under the lock */
-    pthread_spinlock_t inbox_lock;
+    bool inbox_shared;                 /* TDM_DROP_OLDEST: all of these are under the lock */
+    _Atomic(struct account *) account; /* of its class; read by senders who found the box full */
     const struct tdm_behaviour *behaviour;
     void *state;
     struct fiber *fiber;
     struct piece *pieces; /* tdm_alloc */
     struct link *links;
-    struct monitor *monitors;
     struct request *requests;
     struct table_link *names;
     struct membership *memberships;  /* in groups; see group.c */
