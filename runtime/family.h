@@ -86,12 +86,15 @@ int family_start_child(struct family *f, const struct child_start *how, struct c
 /* Supervisor only: a waiting child's next incarnation, from `spec`; its end, when there will be none. */
 int family_restart_child(struct child *c, const struct tdm_child_spec *spec);
 void family_remove_child(struct child *c);
+uint32_t family_size(const struct family *f);
+/* The supervisor's family, held, or NULL. */
+struct family *family_hold(struct tdm_runtime *rt, tdm_pid sup);
+
+/* ---- family_view.c --------------------------------------------------------------------------- */
+tdm_pid family_pid_of(const struct child *c); /* {0}: it has ended */
 /* Supervisor only: what becomes of this child need not be told any more, unless the rule of restarts says so. */
 void family_untell(struct child *c);
-tdm_pid family_pid_of(const struct child *c); /* {0}: it has ended */
-
-uint32_t family_size(const struct family *f);
-/* Those among them that live. */
+/* Those among family_size() that live. */
 uint32_t family_active(struct family *f);
 /* Find the child and have its end told to the supervisor, whatever it is: from here on the child stays until
  * family_remove_child(). NULL: no child with this address. Supervisor only. */
@@ -119,7 +122,7 @@ struct tdm_msg *family_next_request(struct family *f);
 /* The call, room, or whatever the place stands for has ended: no further start. */
 bool family_place_over(const struct child *c);
 
-/* ---- the inside, for family.c and family_end.c ----------------------------------------------- */
+/* ---- the inside, for the family*.c files ----------------------------------------------- */
 enum { SHARDS = 16, LINE_BYTES = 256 };
 #define HOLD (1ull << 32)
 
