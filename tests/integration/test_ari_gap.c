@@ -2,6 +2,7 @@
 #include "ari_story.h"
 
 #include "tandem/metrics.h"
+#include "tandem/registry.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -309,5 +310,106 @@ Test(ari_gap, a_crashed_connection_actor_leaves_the_calls_alone)
     story_say_end(&st, "c1");
     cr_assert(story_wait(&st, "exit", "c1", NULL, 1));
     cr_assert(eq(sz, story_seen(&st, "start", "c1", NULL), 1));
+    story_close(&st);
+}
+
+/* ---- the sheet's group K --------------------------------------------------------------------- */
+
+enum { LEGS = 200 };
+
+static char legs_ids[LEGS * 8], legs_channels[LEGS * 256];
+
+static void hold_legs(struct story *st)
+{
+    size_t ids = 0, channels = (size_t)snprintf(legs_channels, sizeof legs_channels, "[");
+
+    for (int i = 0; i < LEGS; i++) {
+        ids += (size_t)snprintf(legs_ids + ids, sizeof legs_ids - ids, "%s\"l%d\"", i > 0 ? "," : "", i);
+        channels +=
+            (size_t)snprintf(legs_channels + channels, sizeof legs_channels - channels,
+                             "%s{\"id\":\"l%d\",\"state\":\"Up\",\"dialplan\":{\"app_name\":\"Stasis\",\"app_"
+                             "data\":\"ivr\"}}",
+                             i > 0 ? "," : "", i);
+    }
+    snprintf(legs_channels + channels, sizeof legs_channels - channels, "]");
+    holds(st, legs_ids, legs_channels);
+}
+
+Test(ari_gap, K6_after_the_death_of_their_supervisor_each_listed_call_has_one_actor_and_no_other_has)
+{
+    struct story st;
+    char id[16], full[128];
+
+    story_open(&st);
+    story_start(&st, NULL);
+    cr_assert(ari_server_wait_open(st.server, 1));
+    for (int i = 0; i < LEGS; i++) {
+        snprintf(id, sizeof id, "l%d", i);
+        story_say_start(&st, id);
+    }
+    story_say_start(&st, "gone");
+    cr_assert(story_wait(&st, "start", NULL, NULL, LEGS + 1));
+    hold_legs(&st);
+    snprintf(full, sizeof full, "calls/%s/ivr", st.cfg.name);
+    cr_assert(eq(int, tdm_kill(st.rt, tdm_whereis(st.rt, full, strlen(full))), TDM_OK));
+    cr_assert(story_wait(&st, "start", NULL, NULL, 2 * LEGS + 1));
+    for (int i = 0; i < LEGS; i++) {
+        snprintf(id, sizeof id, "l%d", i);
+        cr_assert(eq(sz, story_seen(&st, "start", id, NULL), 2), "%s", id);
+    }
+    cr_assert(eq(sz, story_seen(&st, "start", "gone", NULL), 1));
+    cr_assert(eq(sz, story_state(&st).calls, LEGS));
+    story_close(&st);
+}
+
+static void crashes(tdm_call *call)
+{
+    tdm_exit(tdm_call_self(call), &(struct tdm_reason){ .kind = TDM_EXIT_ERROR, .code = TDM_EPROTO });
+}
+
+static void give_up(struct story *st, enum tdm_on_give_up how)
+{
+    struct tdm_app app = {
+        .abi = TDM_APP_ABI, .name = "ivr", .run = crashes, .restarts = 1, .on_give_up = how
+    };
+
+    story_open(st);
+    story_app(st, "ivr", &app);
+    story_start(st, NULL);
+    cr_assert(ari_server_wait_open(st->server, 1));
+    story_say_start(st, "c1");
+    cr_assert(story_wait_log(st, "call.given_up", "c1"));
+}
+
+Test(ari_gap, K5_a_call_that_is_given_up_is_hung_up_once)
+{
+    struct story st;
+
+    give_up(&st, TDM_GIVE_UP_HANGUP);
+    cr_assert(ari_server_wait_request(st.server, "DELETE", "/ari/channels/c1", 1));
+    cr_assert(eq(sz, ari_server_requests(st.server, "POST", "/ari/channels/c1/continue"), 0));
+    story_close(&st);
+}
+
+Test(ari_gap, K5_or_handed_back_once)
+{
+    struct story st;
+
+    give_up(&st, TDM_GIVE_UP_HAND_BACK);
+    cr_assert(ari_server_wait_request(st.server, "POST", "/ari/channels/c1/continue", 1));
+    cr_assert(eq(sz, ari_server_requests(st.server, "DELETE", "/ari/channels/c1"), 0));
+    story_close(&st);
+}
+
+Test(ari_gap, K5_or_left)
+{
+    struct story st;
+
+    give_up(&st, TDM_GIVE_UP_LEAVE);
+    cr_assert(eq(int, tdm_ari_drain(st.rt, st.source), TDM_OK));
+    story_say_start(&st, "c2"); /* its request comes behind any about the first */
+    cr_assert(ari_server_wait_request(st.server, "POST", "/ari/channels/c2/continue", 1));
+    cr_assert(eq(sz, ari_server_requests(st.server, "DELETE", "/ari/channels/c1"), 0));
+    cr_assert(eq(sz, ari_server_requests(st.server, "POST", "/ari/channels/c1/continue"), 0));
     story_close(&st);
 }
