@@ -349,7 +349,8 @@ enum model_outcome m_start_child(struct model *m, struct model_sup *s, struct mo
     }
     c->launched = m->now;
     forget_attempt(c);
-    c->asked = c->postponed = c->early = false;
+    c->asked = c->early = false;
+    c->postponed = 0;
     clear_times(c);
     enum model_outcome outcome = outcome_of(m, c);
     c->alive = outcome == MODEL_STARTS;
@@ -495,14 +496,23 @@ static void start_group(struct model *m, struct model_sup *s, struct model_child
     }
 }
 
-/* The group is through: what ended outside it has its turn. */
+/* The group is through: what ended outside it has its turn, in the order in which it ended. */
 static void hear_postponed(struct model *m, struct model_sup *s)
 {
-    for (int i = 0; i < s->n; i++)
-        if (s->entries[i]->postponed) {
-            s->entries[i]->postponed = false;
-            notice(m, s, s->entries[i]);
+    struct model_child *next;
+
+    do {
+        next = NULL;
+        for (int i = 0; i < s->n; i++) {
+            struct model_child *c = s->entries[i];
+            if (c->postponed > 0 && (next == NULL || c->postponed < next->postponed))
+                next = c;
         }
+        if (next != NULL) {
+            next->postponed = 0;
+            notice(m, s, next);
+        }
+    } while (next != NULL);
 }
 
 static void go_on_with_group(struct model *m, struct model_sup *s)
@@ -574,9 +584,10 @@ static void hear(struct model *m, struct model_sup *s, struct model_child *c)
     bool in_group = s->group != NULL && index_of(s, c) >= first_of_group(m, s, s->group);
 
     c->unheard = false;
-    c->postponed = s->group != NULL && !in_group && !c->asked;
-    if (c->postponed)
+    if (s->group != NULL && !in_group && !c->asked) {
+        c->postponed = ++s->n_postponed;
         return;
+    }
     if (!stops && !in_group && !c->asked) {
         ended_by_itself(m, s, c);
         return;
@@ -614,6 +625,8 @@ static bool do_what_waits(struct model *m, struct model_sup *s)
     for (int i = 0; i < s->n; i++)
         if (s->entries[i]->retry_soon) {
             s->entries[i]->retry_soon = false;
+            if (m_earliest(m) == m->now.ms)
+                m_leave_open(m, "a next attempt and a timer at one time");
             m_attempt(m, s, s->entries[i], 0);
             return true;
         }

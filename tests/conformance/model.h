@@ -60,12 +60,12 @@ struct model_limit {
 
 struct model_child {
     struct model_spec spec;
-    enum tdm_child_state state;         /* STOPPED, RUNNING, RESTARTING */
-    bool alive;                         /* RUNNING, and its end has not happened */
-    bool unheard;                       /* its supervisor has not heard of that end */
-    bool postponed;                     /* its supervisor has, but something else is under way */
-    bool early;                         /* it ended before its turn to be stopped */
-    bool asked;                         /* to stop, by its supervisor */
+    enum tdm_child_state state; /* STOPPED, RUNNING, RESTARTING */
+    bool alive;                 /* RUNNING, and its end has not happened */
+    bool unheard;               /* its supervisor has not heard of that end */
+    int postponed; /* its supervisor has, but something else is under way: the how manieth; 0: no */
+    bool early;    /* it ended before its turn to be stopped */
+    bool asked;    /* to stop, by its supervisor */
     int askers[MODEL_ASKERS], n_askers; /* requests that wait for this end */
     enum model_reason reason;           /* of its last end */
     int ends_at, kill_at, retry_at;
@@ -98,7 +98,8 @@ struct model_sup {
     struct model_child *as_child;
     struct model_child *entries[MODEL_ENTRIES]; /* in start order */
     int n;
-    struct model_child *group;            /* its group restart waits for the ends of others */
+    struct model_child *group; /* its group restart waits for the ends of others */
+    int n_postponed;
     int group_delay;                      /* between them and the starts */
     struct model_held held[MODEL_ASKERS]; /* requests that wait for the end of that */
     int n_held;

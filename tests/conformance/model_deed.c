@@ -223,7 +223,7 @@ void model_ask(struct model *m, int request, const struct model_question *q)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static int earliest(struct model *m)
+int m_earliest(struct model *m)
 {
     int first = NO_TIME;
 
@@ -299,7 +299,7 @@ void model_time_passes(struct model *m, int ms)
 {
     int until = m->now.ms + ms;
 
-    for (int at = earliest(m); at < until && m->open == NULL; at = earliest(m)) {
+    for (int at = m_earliest(m); at < until && m->open == NULL; at = m_earliest(m)) {
         m->now = (struct model_time){ at, false };
         all_due(m);
     }

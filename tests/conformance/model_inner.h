@@ -31,5 +31,6 @@ void m_hear_all(struct model *m);
 
 /* ---- model_deed.c ---------------------------------------------------------------------------- */
 void m_ask(struct model *m, struct model_sup *s, int request, const struct model_question *q);
+int m_earliest(struct model *m); /* when the next timer is due, or NO_TIME */
 
 #endif
