@@ -175,7 +175,7 @@ int main(int argc, char **argv)
                                                   .misses = (uint32_t)atoi(argv[5]),
                                                   .start_ms = (uint32_t)atoi(argv[4]),
                                                   .abort_ms = 50,
-                                                  .end_ms = 50,
+                                                  .end_ms = strcmp(argv[1], "hang_at_end") == 0 ? 50 : 60000,
                                                   .delay_min_ms = 1,
                                                   .delay_max_ms = 4,
                                                   .deaths = (uint32_t)atoi(argv[3]),
