@@ -1,277 +1,180 @@
-/* Groups C (restart types) and D (strategies). */
+/* Group C: restart types. */
 #include <string.h>
 
 #include "sup_fixture.h"
 #include "tandem/log.h"
+#include "tandem/metrics.h"
 
-static int kill_oneself(tdm_self *self, void *arg)
+static const struct tdm_sup_cfg patient = { .intensity = 1000 };
+
+WORLD_TEST(restart, C1_a_permanent_child_is_restarted_after_every_end)
 {
-    (void)arg;
-    return tdm_kill(tdm_self_runtime(self), tdm_self_pid(self));
-}
+    struct brood b;
 
-static deed *const ends[] = { exit_normal, exit_shutdown, exit_shutdown, exit_error, kill_oneself };
-static char detail[] = "with a detail";
-static void *const details[] = { NULL, NULL, detail, NULL, NULL };
-
-WORLD_TEST(supervisor, C1_a_permanent_child_is_restarted_after_every_end)
-{
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT) };
-    tdm_pid sup = start_children(w, specs, 1);
-    tdm_pid pid = child_pid(w, sup, "a");
-
-    log_watch(w);
-    for (size_t i = 0; i < 5; i++) {
-        tell(w, pid, ends[i], details[i]);
-        tdm_pid next = wait_restarted(w, sup, "a", pid);
+    brood_init(&b, w, 1, TDM_PERMANENT);
+    brood_start(&b, w, patient);
+    tdm_pid pid = brood_pid(&b, w, 0);
+    for (int how = 0; how < ENDS; how++) {
+        log_watch(w);
+        end_by(w, pid, how);
+        tdm_pid next = brood_renewed(&b, w, 0, pid);
         check(w, !tdm_alive(w->rt, pid) && tdm_alive(w->rt, next));
+        check_eq(w, logged("event=supervisor.child_terminated"), 1);
+        wait_marks(w, "init", 2 + (size_t)how);
+        check(w, reason_is(mark_at(w, "init", 1 + (size_t)how).reason, how));
         pid = next;
     }
-    check_eq(w, logged("supervisor.child_terminated"), 5);
-    wait_marks(w, "init", 6);
-    check_eq(w, marks(w, "init"), 6);
+    check_eq(w, marks(w, "init"), 1 + ENDS);
 }
 
-WORLD_TEST(supervisor, C2_a_transient_child_that_ends_cleanly_is_kept_stopped)
+WORLD_TEST(restart, C2_a_transient_child_that_ends_cleanly_is_kept_stopped)
 {
-    for (size_t i = 0; i < 3; i++) {
-        struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_TRANSIENT) };
-        tdm_pid sup = start_children(w, specs, 1);
+    for (int how = END_NORMAL; how <= END_DETAIL; how++) {
+        struct brood b;
+        brood_init(&b, w, 1, TDM_TRANSIENT);
+        brood_start(&b, w, patient);
         log_watch(w);
-        tell(w, child_pid(w, sup, "a"), ends[i], details[i]);
-        wait_stopped(w, sup, "a");
-        check_eq(w, sup_count(w, sup).specs, 1);
+        end_by(w, brood_pid(&b, w, 0), how);
+        wait_stopped(w, b.sup, "a");
+        check_eq(w, sup_child(w, b.sup, "a").state, TDM_CHILD_STOPPED);
+        check_eq(w, sup_count(w, b.sup).specs, 1);
         check_eq(w, logged("level=error"), 0);
-        stop_sup(w, sup);
+        stop_sup(w, b.sup);
     }
     check_eq(w, marks(w, "init"), 3);
 }
 
-WORLD_TEST(supervisor, C3_a_transient_child_that_ends_badly_is_restarted)
+WORLD_TEST(restart, C3_a_transient_child_that_ends_badly_is_restarted)
 {
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_TRANSIENT) };
-    tdm_pid sup = start_children(w, specs, 1);
-    tdm_pid pid = child_pid(w, sup, "a");
+    struct brood b;
 
-    log_watch(w);
-    for (size_t i = 3; i < 5; i++) {
-        tell(w, pid, ends[i], NULL);
-        pid = wait_restarted(w, sup, "a", pid);
-    }
-    check_eq(w, logged("supervisor.child_terminated"), 2);
-}
-
-WORLD_TEST(supervisor, C4_a_temporary_child_is_never_restarted_and_its_entry_goes)
-{
-    for (size_t i = 0; i < 5; i++) {
-        struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_TEMPORARY) };
-        tdm_pid sup = start_children(w, specs, 1);
+    brood_init(&b, w, 1, TDM_TRANSIENT);
+    brood_start(&b, w, patient);
+    tdm_pid pid = brood_pid(&b, w, 0);
+    for (int how = END_ERROR; how <= END_KILLED; how++) {
         log_watch(w);
-        tell(w, child_pid(w, sup, "a"), ends[i], details[i]);
-        while (sup_count(w, sup).specs != 0)
-            let_pass(w, TDM_MS(1));
-        check_eq(w, logged("supervisor.child_terminated"), i < 3 ? 0 : 1);
-        stop_sup(w, sup);
-    }
-    check_eq(w, marks(w, "init"), 5);
-}
-
-WORLD_TEST(supervisor, C5_the_same_with_dynamic_children)
-{
-    for (int type = TDM_PERMANENT; type <= TDM_TEMPORARY; type++) {
-        for (size_t i = 0; i < 5; i++) {
-            struct tdm_child_spec t = CHILD(w, "t", 0, .restart = (enum tdm_restart)type);
-            tdm_pid sup = start_template(w, &t);
-            tdm_place p = start_dynamic(w, sup, 1);
-            tdm_pid first = tdm_place_pid(w->rt, p);
-            tell_place(w, p, ends[i], details[i]);
-            bool again = type == TDM_PERMANENT || (type == TDM_TRANSIENT && i >= 3);
-            if (again)
-                wait_place(w, p, first);
-            else
-                wait_actor_count(w, 1);
-            check_eq(w, sup_count(w, sup).workers, again ? 1 : 0);
-            stop_sup(w, sup);
-        }
+        end_by(w, pid, how);
+        pid = brood_renewed(&b, w, 0, pid);
+        check_eq(w, logged("event=supervisor.child_terminated"), 1);
     }
 }
 
-WORLD_TEST_WITH(supervisor, C6_an_old_address_is_dead_through_many_restarts_of_its_slot, { .seeds = 10 })
+WORLD_TEST(restart, C4_a_temporary_child_is_never_restarted_and_its_id_is_free)
 {
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT);
-    struct tdm_sup_cfg cfg = {
-        .strategy = TDM_DYNAMIC, .intensity = 100000, .children = &t, .n_children = 1
-    };
-    struct worker_arg quiet = { .w = w, .number = 1, .quiet = true };
-    tdm_pid sup = start_sup(w, &cfg);
-    tdm_place p;
-    int rounds = w->sim ? 300 : 20000;
+    struct brood b;
 
-    tdm_log_configure(&(struct tdm_log_cfg){ .level = TDM_LOG_OFF });
-    check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &quiet, sizeof quiet, NULL, &p), TDM_OK);
-    tdm_pid first = tdm_place_pid(w->rt, p);
-    for (int i = 0; i < rounds; i++)
-        while (tell_place(w, p, exit_error, NULL) == TDM_EFULL)
-            let_pass(w, TDM_MS(1));
-    while (tdm_place_pid(w->rt, p).id == first.id)
-        let_pass(w, TDM_MS(1));
-    tdm_pid watcher = spawn_worker(w, 2);
-    ask(w, watcher, monitor_it, &first);
+    brood_init(&b, w, 1, TDM_TEMPORARY);
+    brood_start(&b, w, patient);
+    for (int how = 0; how < ENDS; how++) {
+        log_watch(w);
+        end_by(w, brood_pid(&b, w, 0), how);
+        wait_specs(w, b.sup, 0);
+        check_eq(w, logged("event=supervisor.child_terminated"), how < END_ERROR ? 0 : 1);
+        check_eq(w, sup_err(w, b.sup, TDM_SUP_WHICH, "a"), TDM_ENOTFOUND);
+        check_eq(w, marks(w, "init"), 1 + (size_t)how);
+        check_eq(w, sup_start_child(w, b.sup, &b.specs[0]), TDM_OK);
+    }
+    check_eq(w, sup_count(w, b.sup).active, 1);
+}
+
+static bool wants_restart(enum tdm_restart type, int how)
+{
+    return type == TDM_PERMANENT || (type == TDM_TRANSIENT && how >= END_ERROR);
+}
+
+static void end_dynamic(struct world *w, enum tdm_restart type, int how)
+{
+    struct brood b;
+    struct tdm_sup_cfg cfg = patient;
+
+    cfg.strategy = TDM_DYNAMIC;
+    brood_init(&b, w, 1, type);
+    forget_marks(w);
+    brood_start(&b, w, cfg);
+    tdm_pid first = brood_pid(&b, w, 0);
+    log_watch(w);
+    end_by(w, first, how);
+    if (wants_restart(type, how)) {
+        brood_renewed(&b, w, 0, first);
+        wait_marks(w, "init", 2);
+        check(w, reason_is(mark_at(w, "init", 1).reason, how));
+    } else {
+        wait_actor_count(w, 1);
+        check_eq(w, send_number_place(w, b.places[0], 1), TDM_ENOPROC);
+        check_eq(w, marks(w, "init"), 1);
+    }
+    check_eq(w, sup_count(w, b.sup).workers, wants_restart(type, how) ? 1 : 0);
+    check_eq(w, logged("event=supervisor.child_terminated"),
+             type == TDM_PERMANENT || how >= END_ERROR ? 1 : 0);
+    stop_sup(w, b.sup);
+}
+
+WORLD_TEST(restart, C5_the_same_with_dynamic_children)
+{
+    for (int type = TDM_PERMANENT; type <= TDM_TEMPORARY; type++)
+        for (int how = 0; how < ENDS; how++)
+            end_dynamic(w, (enum tdm_restart)type, how);
+}
+
+static int ask_number(tdm_self *self, void *arg)
+{
+    struct tdm_msg *m = tdm_msg_new(tdm_self_runtime(self), MSG_ASK_NUMBER, 0);
+    return m == NULL || tdm_request(self, *(tdm_pid *)arg, m, 0) == 0 ? TDM_ENOMEM : TDM_OK;
+}
+
+/* Nothing reaches the dead, whoever lives in its slot now. */
+static void check_dead(struct world *w, tdm_pid watcher, tdm_pid dead)
+{
+    int64_t letters = tdm_counter_by_name("tandem_dead_letters_total");
+
+    forget_marks(w);
+    check(w, !tdm_alive(w->rt, dead));
+    check_eq(w, send_number(w, dead, 1), TDM_ENOPROC);
+    check_eq(w, tdm_counter_by_name("tandem_dead_letters_total"), letters + 1);
+    ask(w, watcher, ask_number, &dead);
+    wait_marks(w, "failed", 1);
+    check_eq(w, mark_at(w, "failed", 0).reason.code, TDM_ENOPROC);
+    ask(w, watcher, monitor_it, &dead);
     wait_marks(w, "down", 1);
     check_eq(w, mark_at(w, "down", 0).reason.kind, TDM_EXIT_NOPROC);
-    check_eq(w, send_number(w, first, 1), TDM_ENOPROC);
-    check(w, !tdm_alive(w->rt, first));
 }
 
-WORLD_TEST(supervisor, C7_a_stranger_and_an_unknown_message_change_nothing)
+WORLD_TEST_WITH(restart, C6_an_old_address_is_dead_through_many_restarts_of_its_slot,
+                { .rounds = 100000, .split = true })
 {
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT) };
-    tdm_pid sup = start_children(w, specs, 1);
-    tdm_pid stranger = spawn_worker(w, 2);
+    struct brood b;
 
+    tdm_log_configure(&(struct tdm_log_cfg){ .level = TDM_LOG_OFF });
+    brood_init(&b, w, 1, TDM_PERMANENT);
+    brood_start(&b, w, (struct tdm_sup_cfg){ .strategy = TDM_DYNAMIC, .intensity = 100000 });
+    tdm_pid watcher = spawn_worker(w, 2), first = brood_pid(&b, w, 0), pid = first;
+    wait_marks(w, "init", 2);
+    for (uint32_t i = 0; i < w->rounds; i++) {
+        if (i % 1000 == 1)
+            check_dead(w, watcher, first);
+        forget_marks(w);
+        end_by(w, pid, END_NORMAL);
+        wait_marks(w, "init", 1);
+        pid = mark_at(w, "init", 0).pid;
+    }
+    check_dead(w, watcher, first);
+    check_eq(w, tell(w, pid, do_nothing, NULL), TDM_OK);
+}
+
+WORLD_TEST(restart, C7_a_stranger_and_an_unknown_message_change_nothing)
+{
+    struct brood b;
+
+    brood_init(&b, w, 1, TDM_PERMANENT);
+    brood_start(&b, w, patient);
+    tdm_pid stranger = spawn_worker(w, 2), child = brood_pid(&b, w, 0);
     log_watch(w);
-    ask(w, stranger, link_to, &sup);
+    ask(w, stranger, link_to, &b.sup);
     tell(w, stranger, exit_error, NULL);
     wait_end(w, stranger);
-    check_eq(w, send_number(w, sup, 5), TDM_OK);
-    check_eq(w, sup_count(w, sup).active, 1);
-    check_eq(w, logged("supervisor.unexpected_message"), 1);
+    check_eq(w, send_number(w, b.sup, 5), TDM_OK);
+    check_eq(w, sup_count(w, b.sup).active, 1);
+    check_eq(w, logged("event=supervisor.unexpected_message"), 1);
+    check_eq(w, brood_pid(&b, w, 0).id, child.id);
     check_eq(w, marks(w, "init"), 2);
-}
-
-WORLD_TEST(supervisor, D1_one_for_one_leaves_the_sibling_alone)
-{
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = 0), CHILD(w, "b", 2, .restart = 0) };
-    tdm_pid sup = start_children(w, specs, 2);
-    tdm_pid a = child_pid(w, sup, "a"), b = child_pid(w, sup, "b");
-
-    tell(w, a, exit_error, NULL);
-    wait_restarted(w, sup, "a", a);
-    check_eq(w, child_pid(w, sup, "b").id, b.id);
-    check_eq(w, marks_of(w, "init", 2), 1);
-}
-
-WORLD_TEST(supervisor, D4_a_dynamic_child_comes_back_with_its_own_argument)
-{
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT);
-    tdm_pid sup = start_template(w, &t);
-    tdm_place p[3];
-
-    for (uint64_t i = 0; i < 3; i++)
-        p[i] = start_dynamic(w, sup, i + 10);
-    tdm_pid before = tdm_place_pid(w->rt, p[1]);
-    tell_place(w, p[1], exit_error, NULL);
-    wait_marks_of(w, "init", 11, 2);
-    check(w, tdm_place_pid(w->rt, p[1]).id != before.id);
-    wait_marks_of(w, "init", 10, 1);
-    wait_marks_of(w, "init", 12, 1);
-    check_eq(w, marks(w, "init"), 4);
-}
-
-static bool ignore_restart(struct worker_arg *arg, const struct tdm_start *start, int *result)
-{
-    (void)arg;
-    *result = TDM_IGNORE;
-    return start->restarts > 0;
-}
-
-WORLD_TEST(supervisor, D10_a_dynamic_child_that_ignores_its_restart_is_removed)
-{
-    for (int type = TDM_PERMANENT; type <= TDM_TRANSIENT; type++) {
-        struct tdm_child_spec t = CHILD(w, "t", 0, .restart = (enum tdm_restart)type);
-        struct worker_arg arg = { .w = w, .number = 1, .veto = ignore_restart };
-        tdm_pid sup = start_template(w, &t);
-        tdm_place p;
-        check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &arg, sizeof arg, NULL, &p), TDM_OK);
-        tell_place(w, p, exit_error, NULL);
-        wait_actor_count(w, 1);
-        check_eq(w, sup_count(w, sup).workers, 0);
-        stop_sup(w, sup);
-    }
-}
-
-static bool never_again(struct worker_arg *arg, const struct tdm_start *start, int *result)
-{
-    (void)arg;
-    *result = TDM_ECONN;
-    return start->restarts > 0;
-}
-
-static struct tdm_sup_cfg looping(const struct tdm_child_spec *spec, enum tdm_strategy strategy)
-{
-    return (struct tdm_sup_cfg){ .strategy = strategy,
-                                 .intensity = 1000,
-                                 .backoff_min_ms = 500,
-                                 .backoff_max_ms = 500,
-                                 .children = spec,
-                                 .n_children = 1 };
-}
-
-SIM_TEST(supervisor, D11_D12_requests_are_answered_while_a_restart_is_tried_again_and_again)
-{
-    struct worker_arg arg = { .w = w, .number = 1, .veto = never_again };
-    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = TDM_PERMANENT);
-    a.start.arg = &arg;
-    struct tdm_sup_cfg cfg = looping(&a, TDM_ONE_FOR_ONE);
-    tdm_pid sup = start_sup(w, &cfg);
-
-    tell(w, child_pid(w, sup, "a"), exit_error, NULL);
-    wait_marks(w, "init", 3);
-    let_pass(w, TDM_MS(100)); /* in the middle of a delay */
-    uint64_t before = w->env->now_ns(w->env);
-    check_eq(w, sup_count(w, sup).active, 0);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "a", (tdm_pid){ 0 }).err, TDM_EBUSY);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_DELETE_CHILD, "a", (tdm_pid){ 0 }).err, TDM_EBUSY);
-    check(w, w->env->now_ns(w->env) - before < TDM_MS(500));
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, "a", (tdm_pid){ 0 }).err, TDM_OK);
-    size_t starts = marks(w, "init");
-    let_pass(w, TDM_S(5));
-    check_eq(w, marks(w, "init"), starts);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "a", (tdm_pid){ 0 }).err, TDM_OK);
-    check_eq(w, sup_count(w, sup).active, 1);
-}
-
-SIM_TEST(supervisor, D12_the_old_address_removes_a_dynamic_child_that_waits_for_its_restart)
-{
-    struct worker_arg arg = { .w = w, .number = 1, .veto = never_again };
-    struct tdm_child_spec t = CHILD(w, "t", 1, .restart = TDM_PERMANENT);
-    struct tdm_sup_cfg cfg = looping(&t, TDM_DYNAMIC);
-    tdm_pid sup = start_sup(w, &cfg);
-    tdm_place p;
-
-    check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &arg, sizeof arg, NULL, &p), TDM_OK);
-    tdm_pid pid = tdm_place_pid(w->rt, p);
-    tell_place(w, p, exit_error, NULL);
-    wait_marks(w, "term", 1);
-    let_pass(w, TDM_MS(10));
-    check_eq(w, sup_count(w, sup).active, 0);
-    check_eq(w, sup_count(w, sup).workers, 1);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, NULL, pid).err, TDM_OK);
-    check_eq(w, sup_count(w, sup).workers, 0);
-    let_pass(w, TDM_S(2));
-    check_eq(w, marks(w, "init"), 1);
-}
-
-SIM_TEST(supervisor, D13_a_stop_in_such_a_loop_ends_within_one_attempt)
-{
-    for (int s = TDM_ONE_FOR_ONE; s <= TDM_DYNAMIC; s++) {
-        struct worker_arg arg = { .w = w, .number = 1, .veto = never_again };
-        struct tdm_child_spec a = CHILD(w, "a", 1, .restart = TDM_PERMANENT);
-        a.start.arg = &arg;
-        struct tdm_sup_cfg cfg = looping(&a, (enum tdm_strategy)s);
-        tdm_pid sup = start_sup(w, &cfg);
-        forget_marks(w);
-        if (s == TDM_DYNAMIC) {
-            tdm_place p;
-            check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &arg, sizeof arg, NULL, &p), TDM_OK);
-            tell_place(w, p, exit_error, NULL);
-        } else {
-            tell(w, child_pid(w, sup, "a"), exit_error, NULL);
-        }
-        wait_marks(w, "init", s == TDM_DYNAMIC ? 2 : 1);
-        uint64_t before = w->env->now_ns(w->env);
-        stop_sup(w, sup);
-        check(w, w->env->now_ns(w->env) - before < TDM_MS(500));
-        wait_actor_count(w, 0);
-    }
 }

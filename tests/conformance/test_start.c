@@ -1,28 +1,141 @@
-/* Groups A (start) and B (administration). */
+/* Group A: starting. Settings and specs that are refused: test_spec.c. */
 #include <string.h>
 
 #include "sup_fixture.h"
 
-WORLD_TEST(supervisor, A1_a_supervisor_without_children_starts_and_stops)
+static struct tdm_sup_reply start_child(struct world *w, tdm_pid sup, const struct tdm_child_spec *spec)
+{
+    return *sup_answer(w, sup, &(struct tdm_sup_question){ .op = TDM_SUP_START_CHILD, .spec = spec });
+}
+
+WORLD_TEST(start, A1_a_supervisor_without_children_starts_and_stops)
 {
     tdm_pid sup = start_children(w, NULL, 0);
-    tdm_pid watcher = spawn_worker(w, 1);
 
-    ask(w, watcher, monitor_it, &sup);
+    watch(w, sup);
     check_eq(w, sup_count(w, sup).specs, 0);
     stop_sup(w, sup);
     wait_marks(w, "down", 1);
-    check_eq(w, mark_at(w, "down", 0).reason.kind, TDM_EXIT_SHUTDOWN);
+    check(w, reason_is(mark_at(w, "down", 0).reason, END_SHUTDOWN));
 }
 
-WORLD_TEST(supervisor, A4_a_name_is_free_again_when_the_start_has_failed)
+/* ---- the supervisor's own init ----------------------------------------------------------------- */
+
+struct own_init {
+    struct world *w;
+    int result;
+    bool crashes;
+};
+
+__attribute__((no_sanitize("undefined", "address"))) static int own_init(tdm_self *self, void *udata,
+                                                                         struct tdm_sup_cfg *cfg)
 {
-    struct tdm_child_spec bad[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT) };
-    struct worker_arg arg = { .w = w, .number = 1, .init_result = TDM_EPEER };
-    struct tdm_sup_cfg cfg = { .name = "front", .children = bad, .n_children = 1 };
+    struct own_init *own = udata;
+
+    (void)self, (void)cfg;
+    mark(own->w, "own init", 1);
+    if (own->crashes)
+        *(volatile int *)NULL = 1;
+    return own->result;
+}
+
+/* The starter has nothing else: no supervisor, no child, and the name can be had at once. */
+static void check_nothing_left(struct world *w, struct tdm_sup_cfg *cfg, tdm_pid none)
+{
     tdm_pid sup;
 
-    bad[0].start.arg = &arg;
+    check_eq(w, none.id, 0);
+    check_eq(w, tdm_whereis(w->rt, cfg->name, strlen(cfg->name)).id, 0);
+    check_eq(w, marks(w, "init"), 0);
+    ((struct own_init *)cfg->udata)->result = TDM_OK;
+    ((struct own_init *)cfg->udata)->crashes = false;
+    check_eq(w, tdm_sup_start(w->rt, cfg, &sup), TDM_OK);
+    check_eq(w, tdm_whereis(w->rt, cfg->name, strlen(cfg->name)).id, sup.id);
+    check_eq(w, sup_count(w, sup).active, 1);
+    stop_sup(w, sup);
+    wait_actor_count(w, 0);
+}
+
+static struct tdm_sup_cfg with_init(struct own_init *own, const struct tdm_child_spec *child)
+{
+    return (struct tdm_sup_cfg){
+        .name = "own", .intensity = 5, .init = own_init, .udata = own, .children = child, .n_children = 1
+    };
+}
+
+WORLD_TEST(start, A2_a_supervisor_that_is_not_wanted_leaves_nothing)
+{
+    struct own_init own = { .w = w, .result = TDM_IGNORE };
+    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = 0);
+    struct tdm_sup_cfg cfg = with_init(&own, &a);
+    tdm_pid sup = { 99 };
+
+    log_watch(w);
+    check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_IGNORE);
+    let_pass(w, TDM_MS(w->sim ? 100 : 1));
+    check_eq(w, tdm_actor_count(w->rt), 0);
+    check_eq(w, logged("level=error"), 0);
+    check_nothing_left(w, &cfg, sup);
+}
+
+/* The starter is a supervisor, which traps exits and knows no other message. */
+WORLD_TEST(start, A2_a_supervisor_as_starter_hears_nothing_else)
+{
+    struct own_init own = { .w = w, .result = TDM_IGNORE };
+    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = 0);
+    struct tdm_sup_cfg inner = with_init(&own, &a);
+    struct tdm_child_spec branch = TDM_SUP_CHILD("inner", &inner);
+    tdm_pid sup = start_children(w, NULL, 0);
+
+    log_watch(w);
+    struct tdm_sup_reply r = start_child(w, sup, &branch);
+    check_eq(w, r.err, TDM_OK);
+    check(w, r.ignored && r.pid.id == 0);
+    let_pass(w, TDM_MS(w->sim ? 100 : 1));
+    check_eq(w, sup_count(w, sup).specs, 1);
+    check_eq(w, sup_count(w, sup).active, 0);
+    check_eq(w, marks(w, "own init"), 1);
+    check_eq(w, logged("level=error"), 0);
+}
+
+WORLD_TEST(start, A3_a_result_that_may_not_be_is_told)
+{
+    struct own_init own = { .w = w, .result = 77 };
+    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = 0);
+    struct tdm_sup_cfg cfg = with_init(&own, &a);
+    struct tdm_start_failure why = { 0 };
+    tdm_pid sup = { 0 };
+
+    check(w, tdm_sup_start_why(w->rt, &cfg, &sup, &why) < 0);
+    check_eq(w, why.reason.kind, TDM_EXIT_ERROR);
+    check(w, strstr(why.reason.text, "77") != NULL);
+    check(w, strcmp(why.child, "") == 0);
+    check_nothing_left(w, &cfg, sup);
+}
+
+WORLD_TEST(start, A4_an_init_that_crashes_is_told_and_the_name_is_free)
+{
+    struct own_init own = { .w = w, .crashes = true };
+    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = 0);
+    struct tdm_sup_cfg cfg = with_init(&own, &a);
+    struct tdm_start_failure why = { 0 };
+    tdm_pid sup = { 0 };
+
+    check_eq(w, tdm_sup_start_why(w->rt, &cfg, &sup, &why), TDM_EFAULT);
+    check_eq(w, why.err, TDM_EFAULT);
+    check_eq(w, why.reason.kind, TDM_EXIT_ERROR);
+    check_eq(w, why.reason.code, TDM_EFAULT);
+    check_nothing_left(w, &cfg, sup);
+}
+
+WORLD_TEST(start, A4_a_name_is_free_again_when_a_child_did_not_start)
+{
+    struct tdm_child_spec bad = CHILD(w, "a", 1, .restart = TDM_PERMANENT);
+    struct worker_arg arg = { .w = w, .number = 1, .init_result = TDM_EPEER };
+    struct tdm_sup_cfg cfg = { .name = "front", .children = &bad, .n_children = 1 };
+    tdm_pid sup;
+
+    bad.start.arg = &arg;
     check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_EPEER);
     check_eq(w, tdm_whereis(w->rt, "front", 5).id, 0);
     arg.init_result = TDM_OK;
@@ -30,288 +143,276 @@ WORLD_TEST(supervisor, A4_a_name_is_free_again_when_the_start_has_failed)
     check_eq(w, tdm_whereis(w->rt, "front", 5).id, sup.id);
 }
 
-WORLD_TEST(supervisor, A5_children_start_in_list_order)
-{
-    struct tdm_child_spec specs[] = { CHILD(w, "e", 0, .restart = 0), CHILD(w, "b", 1, .restart = 0),
-                                      CHILD(w, "d", 2, .restart = 0), CHILD(w, "a", 3, .restart = 0),
-                                      CHILD(w, "c", 4, .restart = 0) };
+/* ---- children ---------------------------------------------------------------------------------- */
 
-    start_children(w, specs, 5);
-    check_eq(w, marks(w, "init"), 5);
-    for (uint64_t i = 0; i < 5; i++)
-        check_eq(w, mark_at(w, "init", i).n, i);
+/* Gives others every chance to run before its start is through. */
+static bool takes_its_time(struct worker_arg *arg, const struct tdm_start *start, int *result)
+{
+    struct tdm_parker p = { 0 };
+
+    (void)start, (void)result;
+    arg->w->env->park(arg->w->env, &p, arg->w->env->now_ns(arg->w->env) + TDM_MS(1));
+    mark(arg->w, "through", arg->number);
+    return false;
 }
 
-WORLD_TEST(supervisor, A6_a_failed_child_takes_back_those_before_it_and_never_starts_those_after)
+WORLD_TEST(start, A5_children_start_one_after_another_in_list_order)
 {
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = 0), CHILD(w, "b", 2, .restart = 0),
-                                      CHILD(w, "c", 3, .restart = 0), CHILD(w, "d", 4, .restart = 0),
-                                      CHILD(w, "e", 5, .restart = 0) };
-    struct worker_arg fails = { .w = w, .number = 3, .init_result = TDM_ECONN };
-    struct tdm_sup_cfg cfg = { .children = specs, .n_children = 5 };
-    tdm_pid sup;
+    static const char *const ids[] = { "e", "b", "d", "a", "c" };
+    struct brood b;
 
-    specs[2].start.arg = &fails;
+    brood_init(&b, w, 5, TDM_PERMANENT);
+    for (size_t i = 0; i < 5; i++) {
+        b.specs[i].id = ids[i];
+        b.args[i].veto = takes_its_time;
+    }
+    brood_start(&b, w, (struct tdm_sup_cfg){ .intensity = 1000 });
+    check_eq(w, marks(w, "through"), 5); /* the start returns when all have started */
+    for (uint64_t i = 0; i < 5; i++) {
+        check_eq(w, mark_at(w, "init", i).n, i);
+        check(w, i == 0 || mark_before(w, "through", i - 1, "init", i));
+    }
+}
+
+WORLD_TEST(start, A6_a_failed_child_takes_back_those_before_it_and_never_starts_those_after)
+{
+    struct brood b;
+    struct tdm_sup_cfg cfg = { .children = b.specs, .n_children = 5 };
+    struct tdm_start_failure why;
+    tdm_pid sup = { 0 };
+
+    brood_init(&b, w, 5, TDM_PERMANENT);
+    b.args[2].init_result = TDM_ECONN;
     log_watch(w);
-    check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_ECONN);
+    check_eq(w, tdm_sup_start_why(w->rt, &cfg, &sup, &why), TDM_ECONN);
+    check_eq(w, why.err, TDM_ECONN);
+    check(w, strcmp(why.child, "c") == 0);
+    check_eq(w, why.reason.code, TDM_ECONN);
     check_eq(w, marks(w, "init"), 3);
     check_eq(w, marks(w, "term"), 2);
-    check_eq(w, mark_at(w, "term", 0).n, 2);
-    check_eq(w, mark_at(w, "term", 1).n, 1);
-    check_eq(w, mark_at(w, "term", 0).reason.kind, TDM_EXIT_SHUTDOWN);
-    check_eq(w, logged("supervisor.start_error"), 1);
+    for (size_t i = 0; i < 2; i++) {
+        check_eq(w, mark_at(w, "term", i).n, 1 - i);
+        check(w, reason_is(mark_at(w, "term", i).reason, END_SHUTDOWN));
+    }
+    check_eq(w, logged("event=supervisor.start_error"), 1);
     wait_actor_count(w, 0);
 }
 
-WORLD_TEST(supervisor, A7_a_permanent_child_that_returns_ignore_is_kept_stopped)
+WORLD_TEST(start, A7_a_permanent_child_that_returns_ignore_is_kept_stopped)
 {
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT),
-                                      CHILD(w, "b", 2, .restart = 0) };
-    struct worker_arg ignores = { .w = w, .number = 1, .init_result = TDM_IGNORE };
+    struct brood b;
 
-    specs[0].start.arg = &ignores;
-    tdm_pid sup = start_children(w, specs, 2);
-    check_eq(w, sup_count(w, sup).specs, 2);
-    check_eq(w, sup_count(w, sup).active, 1);
+    brood_init(&b, w, 3, TDM_PERMANENT);
+    b.args[0].init_result = b.args[2].init_result = TDM_IGNORE;
+    b.n = 2;
+    brood_start(&b, w, (struct tdm_sup_cfg){ .intensity = 1000 });
+    check_eq(w, sup_count(w, b.sup).specs, 2);
+    check_eq(w, sup_count(w, b.sup).active, 1);
+    check_eq(w, sup_child(w, b.sup, "a").state, TDM_CHILD_STOPPED);
+    struct tdm_sup_reply r = start_child(w, b.sup, &b.specs[2]);
+    check(w, r.err == TDM_OK && r.ignored && r.pid.id == 0);
+    check_eq(w, sup_count(w, b.sup).specs, 3);
+    check_eq(w, sup_count(w, b.sup).active, 1);
+    check_eq(w, sup_child(w, b.sup, "c").state, TDM_CHILD_STOPPED);
 }
 
-WORLD_TEST(supervisor, A8_a_temporary_child_that_returns_ignore_leaves_no_entry)
+WORLD_TEST(start, A8_a_temporary_child_that_returns_ignore_leaves_no_entry)
 {
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_TEMPORARY) };
-    struct worker_arg ignores = { .w = w, .number = 1, .init_result = TDM_IGNORE };
+    struct brood b;
 
-    specs[0].start.arg = &ignores;
-    tdm_pid sup = start_children(w, specs, 1);
-    check_eq(w, sup_count(w, sup).specs, 0);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_WHICH, "a", (tdm_pid){ 0 }).err, TDM_ENOTFOUND);
+    brood_init(&b, w, 2, TDM_TEMPORARY);
+    b.args[0].init_result = b.args[1].init_result = TDM_IGNORE;
+    b.n = 1;
+    brood_start(&b, w, (struct tdm_sup_cfg){ .intensity = 1000 });
+    check_eq(w, sup_count(w, b.sup).specs, 0);
+    check(w, start_child(w, b.sup, &b.specs[1]).ignored);
+    check_eq(w, sup_count(w, b.sup).specs, 0);
+    for (size_t i = 0; i < 2; i++)
+        check_eq(w, sup_err(w, b.sup, TDM_SUP_WHICH, b.ids[i]), TDM_ENOTFOUND);
 }
 
-WORLD_TEST(supervisor, A9_a_dynamic_start_that_returns_ignore_records_nothing)
+WORLD_TEST(start, A9_a_dynamic_start_that_returns_ignore_records_nothing)
 {
     for (int i = 0; i < 2; i++) {
         struct tdm_child_spec t = CHILD(w, "t", 0, .restart = i == 0 ? TDM_TEMPORARY : TDM_PERMANENT);
         struct worker_arg ignores = { .w = w, .number = 1, .init_result = TDM_IGNORE };
+        struct tdm_sup_question more = { .op = TDM_SUP_START_CHILD,
+                                         .arg = &ignores,
+                                         .arg_bytes = sizeof ignores };
         tdm_pid sup = start_template(w, &t);
         log_watch(w);
         check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &ignores, sizeof ignores, NULL, NULL), TDM_OK);
         wait_actor_count(w, 1);
-        check_eq(w, sup_count(w, sup).active, 0);
+        check_eq(w, sup_count(w, sup).workers, 0);
+        check(w, sup_answer(w, sup, &more)->ignored);
+        check_eq(w, sup_count(w, sup).workers, 0);
         stop_sup(w, sup);
-        check_eq(w, logged("shutdown_error"), 0);
+        check_eq(w, logged("level=error"), 0);
         wait_actor_count(w, 0);
     }
 }
 
-WORLD_TEST(supervisor, A12_settings_out_of_range_are_refused_by_name)
-{
-    struct tdm_child_spec a = CHILD(w, "a", 1, .restart = 0);
-    struct tdm_sup_cfg bad[] = { { .strategy = (enum tdm_strategy)77 },
-                                 { .intensity = -2 },
-                                 { .scope = (enum tdm_intensity_scope)9 },
-                                 { .backoff_min_ms = 10, .backoff_max_ms = 5 },
-                                 { .backoff_jitter = 1.5 } };
-    const char *fields[] = { "field=strategy", "field=intensity", "field=intensity_scope", "field=backoff",
-                             "field=backoff" };
-    tdm_pid sup;
+/* ---- A10: a value from the start ----------------------------------------------------------------- */
 
-    for (size_t i = 0; i < 5; i++) {
-        bad[i].children = &a;
-        bad[i].n_children = 1;
-        log_watch(w);
-        check_eq(w, tdm_sup_start(w->rt, &bad[i], &sup), TDM_EINVAL);
-        check_eq(w, logged(fields[i]), 1);
-    }
-    check_eq(w, marks(w, "init"), 0);
+static int valued_init(tdm_self *self, void *state, const struct tdm_start *start)
+{
+    uint64_t value;
+
+    (void)state;
+    memcpy(&value, start->arg, sizeof value);
+    tdm_start_value(self, value);
+    return TDM_OK;
 }
 
-WORLD_TEST(supervisor, A13_A15_faulty_specs_are_refused_with_the_field_named)
+static int valued_handle(tdm_self *self, void *state, struct tdm_msg *m)
 {
-    struct tdm_child_spec bad[] = { CHILD(w, NULL, 1, .restart = 0),
-                                    CHILD(w, "", 1, .restart = 0),
-                                    { .id = "a" },
-                                    CHILD(w, "a", 1, .restart = (enum tdm_restart)5),
-                                    CHILD(w, "a", 1, .type = (enum tdm_child_type)5) };
-    struct tdm_child_spec twins[] = { CHILD(w, "a", 1, .restart = 0), CHILD(w, "a", 2, .restart = 0) };
-    const char *fields[] = { "field=id", "field=id", "field=start", "field=restart", "field=type" };
-    tdm_pid sup;
-
-    for (size_t i = 0; i < 5; i++) {
-        struct tdm_sup_cfg cfg = { .children = &bad[i], .n_children = 1 };
-        log_watch(w);
-        check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_EINVAL);
-        check_eq(w, logged(fields[i]), 1);
-    }
-    struct tdm_sup_cfg cfg = { .children = twins, .n_children = 2 };
-    log_watch(w);
-    check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_EINVAL);
-    check_eq(w, logged("child=a"), 1);
-    check_eq(w, marks(w, "init"), 0);
+    (void)state;
+    return m->type == MSG_NUMBER ? tdm_fail(self, TDM_EPEER, "as it was told") : TDM_OK;
 }
 
-WORLD_TEST(supervisor, A16_a_dynamic_supervisor_takes_one_template)
-{
-    struct tdm_child_spec two[] = { CHILD(w, "a", 1, .restart = 0), CHILD(w, "b", 2, .restart = 0) };
-    struct tdm_sup_cfg cfg = { .strategy = TDM_DYNAMIC };
-    tdm_pid sup;
+static const struct tdm_behaviour valued = { .name = "valued", .init = valued_init, .handle = valued_handle };
 
-    check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_EINVAL);
-    cfg.children = two;
-    cfg.n_children = 2;
-    check_eq(w, tdm_sup_start(w->rt, &cfg, &sup), TDM_EINVAL);
+WORLD_TEST(start, A10_the_value_of_a_start_comes_back)
+{
+    uint64_t value = 0xfeedfacecafebeefu;
+    struct tdm_child_spec v = { .id = "v",
+                                .start = { .behaviour = &valued, .arg = &value, .arg_bytes = sizeof value } };
+    tdm_pid sup = start_children(w, NULL, 0), dynamic = start_template(w, &v);
+
+    struct tdm_sup_reply r = start_child(w, sup, &v);
+    check(w, r.err == TDM_OK && r.value == value && r.pid.id != 0);
+    check_eq(w, sup_err(w, sup, TDM_SUP_TERMINATE_CHILD, "v"), TDM_OK);
+    r = sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "v", (tdm_pid){ 0 });
+    check(w, r.err == TDM_OK && r.value == value && r.pid.id != 0);
+    check_eq(w, send_number(w, r.pid, 1), TDM_OK);
+    wait_restarted(w, sup, "v", r.pid);
+
+    uint64_t other = 7;
+    r = *sup_answer(
+        w, dynamic,
+        &(struct tdm_sup_question){ .op = TDM_SUP_START_CHILD, .arg = &other, .arg_bytes = sizeof other });
+    check(w, r.err == TDM_OK && r.value == 7 && r.pid.id != 0);
+    tdm_place p = sup_answer(w, dynamic, &(struct tdm_sup_question){ .op = TDM_SUP_WHICH, .pid = r.pid })
+                      ->children[0]
+                      .place;
+    check_eq(w, send_number(w, r.pid, 1), TDM_OK);
+    wait_place(w, p, r.pid);
 }
 
-WORLD_TEST(supervisor, A17_a_dynamic_start_that_fails_or_crashes_leaves_no_entry)
+/* ---- failures, and deaths at once ---------------------------------------------------------------- */
+
+static bool crashes(struct worker_arg *arg, const struct tdm_start *start, int *result)
 {
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT);
-    int results[] = { TDM_ECONN, 77 };
-    tdm_pid sup = start_template(w, &t);
-
-    for (int i = 0; i < 2; i++) {
-        struct worker_arg arg = { .w = w, .number = 1, .init_result = results[i] };
-        check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &arg, sizeof arg, NULL, NULL), TDM_OK);
-    }
-    wait_actor_count(w, 1);
-    check_eq(w, marks(w, "init"), 2);
-    check_eq(w, sup_count(w, sup).workers, 0);
-}
-
-WORLD_TEST(supervisor, A18_a_child_that_dies_at_once_is_not_missed)
-{
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_TEMPORARY);
-    tdm_pid sup = start_template(w, &t);
-    size_t rounds = w->sim ? 50 : 10000;
-
-    for (size_t i = 0; i < rounds; i++) {
-        tdm_place p = start_dynamic(w, sup, i);
-        tell_place(w, p, exit_error, NULL);
-    }
-    wait_marks(w, "term", rounds);
-    wait_actor_count(w, 1);
-    check_eq(w, sup_count(w, sup).active, 0);
-}
-
-WORLD_TEST(supervisor, B1_administration_of_a_static_child)
-{
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT) };
-    tdm_pid nobody = { 0 };
-    tdm_pid sup = start_children(w, specs, 1);
-
-    /* running */
-    check_eq(w, sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "a", nobody).err, TDM_EEXIST);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_DELETE_CHILD, "a", nobody).err, TDM_ESTATE);
-    tdm_pid first = child_pid(w, sup, "a");
-    check(w, first.id != 0);
-    /* stopped */
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, "a", nobody).err, TDM_OK);
-    check(w, !tdm_alive(w->rt, first));
-    check_eq(w, sup_count(w, sup).active, 0);
-    check_eq(w, sup_count(w, sup).specs, 1);
-    struct tdm_sup_reply again = sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "a", nobody);
-    check_eq(w, again.err, TDM_OK);
-    check(w, again.pid.id != first.id && tdm_alive(w->rt, again.pid));
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, "a", nobody).err, TDM_OK);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_DELETE_CHILD, "a", nobody).err, TDM_OK);
-    check_eq(w, sup_count(w, sup).specs, 0);
-    /* unknown */
-    enum tdm_sup_op ops[] = { TDM_SUP_RESTART_CHILD, TDM_SUP_TERMINATE_CHILD, TDM_SUP_DELETE_CHILD,
-                              TDM_SUP_WHICH };
-    for (size_t i = 0; i < 4; i++)
-        check_eq(w, sup_ask(w, sup, ops[i], "a", nobody).err, TDM_ENOTFOUND);
-}
-
-WORLD_TEST(supervisor, B2_to_terminate_twice_is_fine)
-{
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT) };
-    tdm_pid sup = start_children(w, specs, 1);
-
-    for (int i = 0; i < 2; i++)
-        check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, "a", (tdm_pid){ 0 }).err, TDM_OK);
-    check_eq(w, marks(w, "term"), 1);
-}
-
-WORLD_TEST(supervisor, B5_dynamic_children_are_stopped_by_address)
-{
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT);
-    tdm_pid sup = start_template(w, &t);
-    tdm_pid stranger = spawn_worker(w, 99);
-    tdm_place p = start_dynamic(w, sup, 1);
-    tdm_pid pid = tdm_place_pid(w->rt, p);
-
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, NULL, pid).err, TDM_OK);
-    check(w, !tdm_alive(w->rt, pid));
-    check_eq(w, tdm_place_pid(w->rt, p).id, 0); /* not restarted, permanent though it is */
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, NULL, pid).err, TDM_OK);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, NULL, stranger).err, TDM_ENOTFOUND);
-    check(w, tdm_alive(w->rt, stranger));
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, "t", (tdm_pid){ 0 }).err, TDM_ENOTSUP);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "t", (tdm_pid){ 0 }).err, TDM_ENOTSUP);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_DELETE_CHILD, "t", (tdm_pid){ 0 }).err, TDM_ENOTSUP);
-}
-
-WORLD_TEST(supervisor, B6_a_supervisor_that_is_not_there_gives_noproc)
-{
-    tdm_pid sup = start_children(w, NULL, 0);
-
-    stop_sup(w, sup);
-    for (int op = TDM_SUP_COUNT; op <= TDM_SUP_WHICH; op++)
-        check_eq(w, sup_ask(w, sup, (enum tdm_sup_op)op, "a", (tdm_pid){ 0 }).err, TDM_ENOPROC);
-}
-
-static bool fail_after_first(struct worker_arg *arg, const struct tdm_start *start, int *result)
-{
-    (void)start;
-    if (marks_of(arg->w, "init", arg->number) < 2)
-        return false;
-    *result = TDM_ECONN;
+    (void)arg, (void)start;
+    *result = write_null(NULL, NULL);
     return true;
 }
 
-WORLD_TEST(supervisor, B7_a_restart_on_request_that_fails_is_not_tried_again)
+/* An error, a result that may not be, a crash. */
+static void fail_in_way(struct worker_arg *arg, int way)
 {
-    struct worker_arg arg = { .w = w, .number = 1, .veto = fail_after_first };
-    struct tdm_child_spec specs[] = { CHILD(w, "a", 1, .restart = TDM_PERMANENT) };
-    struct tdm_sup_cfg cfg = { .intensity = 0, .children = specs, .n_children = 1 };
-
-    specs[0].start.arg = &arg;
-    tdm_pid sup = start_sup(w, &cfg);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_TERMINATE_CHILD, "a", (tdm_pid){ 0 }).err, TDM_OK);
-    check_eq(w, sup_ask(w, sup, TDM_SUP_RESTART_CHILD, "a", (tdm_pid){ 0 }).err, TDM_ECONN);
-    if (w->sim)
-        let_pass(w, TDM_S(1));
-    check_eq(w, marks(w, "init"), 2);
-    check_eq(w, sup_count(w, sup).active, 0);
-    check_eq(w, sup_count(w, sup).specs, 1);
+    arg->init_result = way == 0 ? TDM_ECONN : way == 1 ? 77 : TDM_OK;
+    arg->veto = way == 2 ? crashes : NULL;
 }
 
-WORLD_TEST_WITH(supervisor, B9_dynamic_counts_follow_the_children, { .seeds = 5 })
+static void check_failure(struct world *w, const struct tdm_sup_reply *r, int way)
 {
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_TEMPORARY);
-    tdm_pid sup = start_template(w, &t);
+    check_eq(w, r->reason.kind, TDM_EXIT_ERROR);
+    check_eq(w, r->pid.id, 0);
+    if (way == 1)
+        check(w, r->err < 0 && strstr(r->reason.text, "77") != NULL);
+    else
+        check_eq(w, r->err, way == 0 ? TDM_ECONN : TDM_EFAULT);
+    check(w, way == 1 || r->reason.code == r->err);
+}
 
-    for (uint64_t i = 0; i < 1000; i++)
-        start_dynamic(w, sup, i);
-    check_eq(w, sup_count(w, sup).active, 1000);
-    check_eq(w, sup_count(w, sup).workers, 1000);
-    check_eq(w, tdm_sup_active(w->rt, sup), 1000);
-    wait_marks(w, "init", 1000);
-    for (size_t i = 0; i < 1000; i++)
-        tdm_kill(w->rt, mark_at(w, "init", i).pid);
+WORLD_TEST(start, A17_a_start_that_fails_is_told_and_leaves_no_entry)
+{
+    struct brood b;
+    tdm_pid sup = start_children(w, NULL, 0);
+
+    brood_init(&b, w, 1, TDM_PERMANENT);
+    tdm_pid dynamic = start_template(w, &b.specs[0]);
+    for (int way = 0; way < 3; way++) {
+        fail_in_way(&b.args[0], way);
+        struct tdm_sup_reply r = start_child(w, sup, &b.specs[0]);
+        check_failure(w, &r, way);
+        check_eq(w, sup_count(w, sup).specs, 0);
+        r = *sup_answer(w, dynamic,
+                        &(struct tdm_sup_question){
+                            .op = TDM_SUP_START_CHILD, .arg = &b.args[0], .arg_bytes = sizeof b.args[0] });
+        check_failure(w, &r, way);
+        check_eq(w, sup_count(w, dynamic).workers, 0);
+    }
+    check_eq(w, marks(w, "init"), 6);
+}
+
+WORLD_TEST(start, A17_the_same_when_nobody_waits_for_the_answer)
+{
+    struct brood b;
+
+    brood_init(&b, w, 1, TDM_PERMANENT);
+    tdm_pid sup = start_template(w, &b.specs[0]);
+    for (int way = 0; way < 3; way++) {
+        fail_in_way(&b.args[0], way);
+        check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &b.args[0], sizeof b.args[0], NULL, NULL), TDM_OK);
+    }
     wait_actor_count(w, 1);
-    check_eq(w, sup_count(w, sup).active, 0);
+    check_eq(w, marks(w, "init"), 3);
+    check_eq(w, sup_count(w, sup).workers, 0);
 }
 
-WORLD_TEST(supervisor, a_dynamic_supervisor_takes_so_many_children_and_no_more)
+/* Dies as soon as it has started; if it is started again it lives. */
+static int mayfly_init(tdm_self *self, void *state, const struct tdm_start *start)
 {
-    struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_TEMPORARY);
-    struct tdm_sup_cfg cfg = { .strategy = TDM_DYNAMIC, .max_children = 3, .children = &t, .n_children = 1 };
-    struct worker_arg arg = { .w = w, .number = 4 };
-    tdm_pid sup = start_sup(w, &cfg);
+    (void)state;
+    if (start->restarts > 0)
+        mark_all(*(struct world *const *)start->arg, "again", 0, tdm_self_pid(self), start->last);
+    else
+        tdm_kill(tdm_self_runtime(self), tdm_self_pid(self));
+    return TDM_OK;
+}
 
-    for (uint64_t i = 1; i <= 3; i++)
-        start_dynamic(w, sup, i);
-    check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &arg, sizeof arg, NULL, NULL), TDM_EBUSY);
-    wait_marks(w, "init", 3);
-    tell(w, mark_at(w, "init", 0).pid, exit_normal, NULL);
-    wait_actor_count(w, 3);
-    start_dynamic(w, sup, 5);
+static int mayfly_handle(tdm_self *self, void *state, struct tdm_msg *m)
+{
+    (void)self, (void)state, (void)m;
+    return TDM_OK;
+}
+
+static const struct tdm_behaviour mayfly = { .name = "mayfly", .init = mayfly_init, .handle = mayfly_handle };
+
+WORLD_TEST_WITH(start, A18_a_child_that_dies_at_once_is_not_missed, { .rounds = 10000 })
+{
+    struct tdm_child_spec m = { .id = "m",
+                                .restart = TDM_TEMPORARY,
+                                .start = { .behaviour = &mayfly, .arg = &w, .arg_bytes = sizeof w } };
+    tdm_pid temporary = start_template(w, &m);
+    m.restart = TDM_PERMANENT;
+    struct tdm_sup_cfg cfg = {
+        .strategy = TDM_DYNAMIC, .intensity = 100000, .children = &m, .n_children = 1
+    };
+    tdm_pid permanent = start_sup(w, &cfg);
+
+    for (uint32_t i = 0; i < w->rounds; i++) {
+        check_eq(w, tdm_sup_start_dynamic(w->rt, temporary, NULL, 0, NULL, NULL), TDM_OK);
+        check_eq(w, tdm_sup_start_dynamic(w->rt, permanent, NULL, 0, NULL, NULL), TDM_OK);
+    }
+    wait_marks(w, "again", w->rounds);
+    wait_actor_count(w, 2 + w->rounds);
+    check_eq(w, sup_count(w, temporary).workers, 0);
+    check_eq(w, sup_count(w, permanent).active, w->rounds);
+}
+
+/* The same of a list: the start goes on, and the crash is dealt with. */
+WORLD_TEST_WITH(start, A18_nor_is_one_of_a_list, { .rounds = 1000 })
+{
+    struct tdm_child_spec m = { .id = "m",
+                                .start = { .behaviour = &mayfly, .arg = &w, .arg_bytes = sizeof w } };
+
+    for (uint32_t i = 0; i < w->rounds; i++) {
+        tdm_pid sup = start_children(w, &m, 1);
+        wait_marks(w, "again", i + 1);
+        check_eq(w, sup_count(w, sup).active, 1);
+        stop_sup(w, sup);
+    }
 }

@@ -5,6 +5,145 @@
 
 #include "tandem/log.h"
 
+/* ---- a supervisor and its workers ------------------------------------------------------------ */
+
+void brood_init(struct brood *b, struct world *w, size_t n, enum tdm_restart restart)
+{
+    *b = (struct brood){ .n = n };
+    for (size_t i = 0; i < n; i++) {
+        b->ids[i][0] = (char)('a' + i);
+        b->args[i] = (struct worker_arg){ .w = w, .number = i };
+        b->specs[i] = (struct tdm_child_spec){
+            .id = b->ids[i],
+            .restart = restart,
+            .start = { .behaviour = &worker, .arg = &b->args[i], .arg_bytes = sizeof b->args[i] },
+        };
+    }
+}
+
+void brood_start(struct brood *b, struct world *w, struct tdm_sup_cfg cfg)
+{
+    b->dynamic = cfg.strategy == TDM_DYNAMIC;
+    cfg.children = b->specs;
+    cfg.n_children = b->dynamic ? 1 : b->n;
+    b->sup = start_sup(w, &cfg);
+    for (size_t i = 0; b->dynamic && i < b->n; i++) {
+        check_eq(w, tdm_sup_start_dynamic(w->rt, b->sup, &b->args[i], sizeof b->args[i], NULL, &b->places[i]),
+                 TDM_OK);
+        wait_marks_of(w, "init", b->args[i].number, 1);
+    }
+}
+
+tdm_pid brood_pid(struct brood *b, struct world *w, size_t i)
+{
+    return b->dynamic ? tdm_place_pid(w->rt, b->places[i]) : child_pid(w, b->sup, b->ids[i]);
+}
+
+tdm_pid brood_renewed(struct brood *b, struct world *w, size_t i, tdm_pid old)
+{
+    return b->dynamic ? wait_place(w, b->places[i], old) : wait_restarted(w, b->sup, b->ids[i], old);
+}
+
+static int kill_oneself(tdm_self *self, void *arg)
+{
+    (void)arg;
+    return tdm_kill(tdm_self_runtime(self), tdm_self_pid(self));
+}
+
+void end_by(struct world *w, tdm_pid pid, int how)
+{
+    static deed *const deeds[ENDS] = { exit_normal, exit_shutdown, exit_shutdown, exit_error, kill_oneself };
+    static char words[] = END_WORDS;
+
+    check_eq(w, tell(w, pid, deeds[how], how == END_DETAIL ? words : NULL), TDM_OK);
+}
+
+bool reason_is(struct tdm_reason r, int how)
+{
+    static const enum tdm_exit_kind kinds[ENDS] = { TDM_EXIT_NORMAL, TDM_EXIT_SHUTDOWN, TDM_EXIT_SHUTDOWN,
+                                                    TDM_EXIT_ERROR, TDM_EXIT_KILLED };
+
+    if (r.kind != kinds[how])
+        return false;
+    if (how == END_ERROR)
+        return r.code == TDM_EPEER;
+    return strcmp(r.text, how == END_DETAIL ? END_WORDS : "") == 0;
+}
+
+void set_broken(struct world *w, uint64_t number, bool broken)
+{
+    mark(w, broken ? "broken" : "mended", number);
+}
+
+static bool is_broken(const struct worker_arg *arg)
+{
+    return marks_of(arg->w, "broken", arg->number) > marks_of(arg->w, "mended", arg->number);
+}
+
+bool fails_while_broken(struct worker_arg *arg, const struct tdm_start *start, int *result)
+{
+    (void)start;
+    *result = TDM_ECONN;
+    return is_broken(arg);
+}
+
+bool ignores_while_broken(struct worker_arg *arg, const struct tdm_start *start, int *result)
+{
+    (void)start;
+    *result = TDM_IGNORE;
+    return is_broken(arg);
+}
+
+void watch(struct world *w, tdm_pid pid)
+{
+    ask(w, spawn_worker(w, 1000), monitor_it, &pid);
+}
+
+/* ---- a worker that takes its time to stop ------------------------------------------------------ */
+
+static int slow_init(tdm_self *self, void *state, const struct tdm_start *start)
+{
+    struct slow_arg *a = state;
+
+    memcpy(a, start->arg, sizeof *a);
+    mark_all(a->w, "init", a->number, tdm_self_pid(self), NULL);
+    return TDM_OK;
+}
+
+static int slow_handle(tdm_self *self, void *state, struct tdm_msg *m)
+{
+    struct slow_arg *a = state;
+
+    if (m->type == TDM_MSG_STOP) {
+        mark_all(a->w, "asked", a->number, tdm_self_pid(self), NULL);
+        if (a->ms != UINT32_MAX && tdm_timer_start(self, TDM_MS(a->ms)) == 0)
+            return TDM_ENOMEM;
+    } else if (m->type == TDM_MSG_TIMER) {
+        tdm_exit(self, &a->reason);
+    } else if (m->type == MSG_NUMBER) {
+        mark_all(a->w, "got", *(const uint64_t *)tdm_msg_view(m), tdm_self_pid(self), NULL);
+    }
+    return TDM_OK;
+}
+
+static int slow_terminate(tdm_self *self, void *state, const struct tdm_reason *reason)
+{
+    struct slow_arg *a = state;
+
+    mark_all(a->w, "term", a->number, tdm_self_pid(self), reason);
+    return TDM_OK;
+}
+
+const struct tdm_behaviour slow = {
+    .name = "slow",
+    .state_bytes = sizeof(struct slow_arg),
+    .init = slow_init,
+    .handle = slow_handle,
+    .terminate = slow_terminate,
+};
+
+/* ---- starting and asking ------------------------------------------------------------------------ */
+
 tdm_pid start_sup(struct world *w, const struct tdm_sup_cfg *cfg)
 {
     tdm_pid pid = { 0 };
@@ -130,46 +269,97 @@ struct tdm_sup_reply sup_count(struct world *w, tdm_pid sup)
     return sup_ask(w, sup, TDM_SUP_COUNT, NULL, (tdm_pid){ 0 });
 }
 
+struct tdm_child_info sup_child(struct world *w, tdm_pid sup, const char *id)
+{
+    struct tdm_child_info info = { .state = TDM_CHILD_STOPPED };
+    struct tdm_sup_question question = { .op = TDM_SUP_WHICH, .id = id };
+    int err;
+    struct tdm_msg *m = ask_whole(w, sup, &question, &err);
+
+    if (m == NULL)
+        return info;
+    const struct tdm_sup_reply *r = tdm_msg_view(m);
+    if (r->err == TDM_OK && r->n_children == 1)
+        info = r->children[0];
+    tdm_msg_free(w->rt, m);
+    return info;
+}
+
+int sup_err(struct world *w, tdm_pid sup, enum tdm_sup_op op, const char *id)
+{
+    return sup_ask(w, sup, op, id, (tdm_pid){ 0 }).err;
+}
+
+int sup_start_child(struct world *w, tdm_pid sup, const struct tdm_child_spec *spec)
+{
+    return sup_answer(w, sup, &(struct tdm_sup_question){ .op = TDM_SUP_START_CHILD, .spec = spec })->err;
+}
+
 tdm_pid child_pid(struct world *w, tdm_pid sup, const char *id)
 {
     return sup_ask(w, sup, TDM_SUP_WHICH, id, (tdm_pid){ 0 }).pid;
 }
 
+/* Between two looks. */
+static void again(struct world *w, uint64_t deadline)
+{
+    check(w, w->env->now_ns(w->env) < deadline);
+    let_pass(w, TDM_MS(1));
+}
+
+static uint64_t in_a_minute(struct world *w)
+{
+    return w->env->now_ns(w->env) + TDM_S(60);
+}
+
 tdm_pid wait_restarted(struct world *w, tdm_pid sup, const char *id, tdm_pid old)
 {
-    for (;;) {
+    for (uint64_t deadline = in_a_minute(w);; again(w, deadline)) {
         tdm_pid pid = child_pid(w, sup, id);
         if (pid.id != 0 && pid.id != old.id)
             return pid;
-        let_pass(w, TDM_MS(1));
     }
 }
 
 tdm_pid wait_place(struct world *w, tdm_place place, tdm_pid old)
 {
-    for (;;) {
+    for (uint64_t deadline = in_a_minute(w);; again(w, deadline)) {
         tdm_pid pid = tdm_place_pid(w->rt, place);
         if (pid.id != 0 && pid.id != old.id)
             return pid;
-        let_pass(w, TDM_MS(1));
     }
 }
 
 void wait_stopped(struct world *w, tdm_pid sup, const char *id)
 {
-    for (;;) {
-        struct tdm_sup_reply r = sup_ask(w, sup, TDM_SUP_WHICH, id, (tdm_pid){ 0 });
-        struct tdm_sup_reply again = sup_count(w, sup);
-        if (r.pid.id == 0 && again.active == 0)
-            return;
-        let_pass(w, TDM_MS(1));
-    }
+    uint64_t deadline = in_a_minute(w);
+
+    while (child_pid(w, sup, id).id != 0 || sup_count(w, sup).active != 0)
+        again(w, deadline);
+}
+
+void wait_state(struct world *w, tdm_pid sup, const char *id, enum tdm_child_state state)
+{
+    uint64_t deadline = in_a_minute(w);
+
+    while (sup_child(w, sup, id).state != state)
+        again(w, deadline);
+}
+
+void wait_specs(struct world *w, tdm_pid sup, uint32_t n)
+{
+    uint64_t deadline = in_a_minute(w);
+
+    while (sup_count(w, sup).specs != n)
+        again(w, deadline);
 }
 
 void wait_active(struct world *w, tdm_pid sup, uint32_t n)
 {
+    uint64_t deadline = in_a_minute(w);
+
     while (sup_count(w, sup).active != n)
-        let_pass(w, TDM_MS(1));
+        again(w, deadline);
 }
 
 void stop_sup(struct world *w, tdm_pid sup)

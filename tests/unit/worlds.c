@@ -74,13 +74,16 @@ static const char *name_of(const struct world *w, char *buf, size_t bytes)
 {
     if (!w->sim)
         return "real world";
-    snprintf(buf, bytes, "TANDEM_SEED=%llu", (unsigned long long)w->seed);
+    int n = snprintf(buf, bytes, "TANDEM_SEED=%llu", (unsigned long long)w->seed);
+    if (w->fail_nth != 0)
+        snprintf(buf + n, bytes - (size_t)n, ", allocation %llu fails%s", (unsigned long long)w->fail_nth,
+                 w->fail_from_there_on ? " and all after it" : "");
     return buf;
 }
 
 void world_check(struct world *w, bool ok, const char *text, const char *file, int line)
 {
-    char name[64];
+    char name[96];
 
     if (ok)
         return;
@@ -90,7 +93,7 @@ void world_check(struct world *w, bool ok, const char *text, const char *file, i
 
 void world_check_eq(struct world *w, int64_t a, int64_t b, const char *text, const char *file, int line)
 {
-    char name[64];
+    char name[96];
 
     if (a == b)
         return;
@@ -110,16 +113,19 @@ static void *counted_alloc(struct tdm_env *env, size_t bytes)
 {
     void *p = alloc_below(env, bytes);
 
-    if (p != NULL)
-        atomic_fetch_add_explicit(&world_now->blocks, 1,
-                                  memory_order_relaxed); /* a number to look at in the end */
+    if (p != NULL) { /* numbers to look at: no order to keep */
+        atomic_fetch_add_explicit(&world_now->blocks, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&world_now->bytes, (int64_t)bytes, memory_order_relaxed);
+    }
     return p;
 }
 
 static void counted_free(struct tdm_env *env, void *p, size_t bytes)
 {
-    if (p != NULL)
-        atomic_fetch_sub_explicit(&world_now->blocks, 1, memory_order_relaxed); /* as above */
+    if (p != NULL) { /* as above */
+        atomic_fetch_sub_explicit(&world_now->blocks, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&world_now->bytes, (int64_t)bytes, memory_order_relaxed);
+    }
     free_below(env, p, bytes);
 }
 
@@ -190,6 +196,27 @@ static uint32_t rounds_of(const struct world_opts *opts)
     return (opts->rounds + WORLD_ROUNDS_PART - 1) / WORLD_ROUNDS_PART;
 }
 
+static uint64_t number_in(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL || text[0] == '\0' ? otherwise : strtoull(text, NULL, 0);
+}
+
+static uint64_t seeds_of(const struct world_opts *opts)
+{
+    uint64_t seeds = number_in("TANDEM_SEEDS", WORLD_SEEDS);
+
+    if (!opts->split && seeds < rounds_of(opts))
+        return rounds_of(opts);
+    return opts->seeds != 0 && seeds > opts->seeds ? opts->seeds : seeds;
+}
+
+static uint32_t rounds_under_a_seed(const struct world_opts *opts)
+{
+    uint64_t seeds = seeds_of(opts);
+    return !opts->split ? 1 : (uint32_t)((rounds_of(opts) + seeds - 1) / seeds);
+}
+
 void world_run_real(world_body *body, const struct world_opts *opts)
 {
     struct world w;
@@ -205,37 +232,30 @@ void world_run_real(world_body *body, const struct world_opts *opts)
     check_leaks();
 }
 
+/* Returns the digest. */
+static uint64_t run_sim_world(struct world *w, world_body *body, const struct world_opts *opts)
+{
+    struct run r = { w, body, opts };
+
+    cr_assert(tdm_env_sim_new(&w->env, w->seed) == TDM_OK);
+    count_blocks(w, w->env);
+    int err = tdm_env_sim_run(w->env, run_body, &r);
+    check_eq(w, err, TDM_OK); /* TDM_ESTUCK: everybody waits for nothing */
+    uint64_t hash = tdm_env_sim_hash(w->env);
+    tdm_env_sim_free(w->env);
+    world_fini(w);
+    return hash;
+}
+
 uint64_t world_run_seed(world_body *body, const struct world_opts *opts, uint64_t seed)
 {
     struct world w;
-    struct run r = { &w, body, opts };
 
     world_init(&w);
     w.sim = true;
     w.seed = seed;
-    cr_assert(tdm_env_sim_new(&w.env, seed) == TDM_OK);
-    count_blocks(&w, w.env);
-    int err = tdm_env_sim_run(w.env, run_body, &r);
-    check_eq(&w, err, TDM_OK); /* TDM_ESTUCK: everybody waits for nothing */
-    uint64_t hash = tdm_env_sim_hash(w.env);
-    tdm_env_sim_free(w.env);
-    world_fini(&w);
-    return hash;
-}
-
-static uint64_t number_in(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text == NULL || text[0] == '\0' ? otherwise : strtoull(text, NULL, 0);
-}
-
-static uint64_t seeds_of(const struct world_opts *opts)
-{
-    uint64_t seeds = number_in("TANDEM_SEEDS", WORLD_SEEDS);
-
-    if (opts->rounds != 0 && seeds < rounds_of(opts))
-        return rounds_of(opts);
-    return opts->seeds != 0 && seeds > opts->seeds ? opts->seeds : seeds;
+    w.rounds = rounds_under_a_seed(opts);
+    return run_sim_world(&w, body, opts);
 }
 
 void world_run_sim(world_body *body, const struct world_opts *opts)
@@ -251,6 +271,45 @@ void world_run_sim(world_body *body, const struct world_opts *opts)
     }
     check_leaks();
     cr_log_info("%s: %llu seeds", criterion_current_test->name, (unsigned long long)(last - first + 1));
+}
+
+/* ---- allocations that fail ------------------------------------------------------------------- */
+
+void allocs_fail(struct world *w)
+{
+    tdm_env_sim_fail_alloc(w->env, w->fail_nth, w->fail_from_there_on);
+}
+
+bool allocs_work(struct world *w)
+{
+    w->allocations = tdm_env_sim_fail_alloc(w->env, 0, false);
+    return w->allocations < w->fail_nth;
+}
+
+/* False: there were not so many allocations. */
+static bool run_failing(world_body *body, uint64_t nth, bool from_there_on)
+{
+    static const struct world_opts opts = { 0 };
+    struct world w;
+
+    world_init(&w);
+    w.sim = true;
+    w.seed = nth;
+    w.fail_nth = nth;
+    w.fail_from_there_on = from_there_on;
+    run_sim_world(&w, body, &opts);
+    return w.allocations >= nth;
+}
+
+void world_run_allocs(world_body *body)
+{
+    uint64_t nth = 1, runs = 0;
+
+    for (int from_there_on = 0; from_there_on < 2; from_there_on++, runs += nth)
+        for (nth = 1; run_failing(body, nth, from_there_on == 1); nth++)
+            cr_assert(nth < 100000);
+    check_leaks();
+    cr_log_info("%s: %llu seeds", criterion_current_test->name, (unsigned long long)runs);
 }
 
 /* ---- marks ----------------------------------------------------------------------------------- */
@@ -358,6 +417,11 @@ void wait_marks(struct world *w, const char *what, size_t n)
 void wait_marks_of(struct world *w, const char *what, uint64_t n, size_t count)
 {
     wait_count(w, what, false, n, count);
+}
+
+int64_t world_bytes(struct world *w)
+{
+    return atomic_load_explicit(&w->bytes, memory_order_relaxed); /* a number to look at */
 }
 
 void world_keep(struct world *w, struct tdm_msg *m)

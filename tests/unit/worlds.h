@@ -7,8 +7,13 @@
  * says how many it ran under. The first seeds run twice and must give the same digest. When a body has ended the
  * runtime is freed and every block must be back: each test is a leak check.
  *
- * A body with rounds of its own goes by w->rounds: in the real world all of them (opts.rounds), in the deterministic
- * one a single round under each of so many seeds. Under a sanitizer there are a tenth.
+ * A body with rounds of its own goes by w->rounds: in the real world all of opts.rounds; in the deterministic one a
+ * single round under each of so many seeds, or, when they belong together (opts.split), a share of them under each of
+ * the usual seeds. Under a sanitizer there are a tenth.
+ *
+ * ALLOC_TEST(suite, name) { ... } is run in the deterministic world again and again: between allocs_fail() and
+ * allocs_work() the first allocation fails, then the second, until there are no more; then each of them and all that
+ * follow. Each run has a seed of its own.
  *
  * What actors do is told to the body by marks: a word and a number, in a list that the body can wait on. Bodies
  * never sleep: they wait for marks, or let virtual time pass through timers. */
@@ -39,6 +44,9 @@ struct world {
     struct tdm_runtime *rt;
     uint64_t seed; /* of the deterministic world */
     bool sim;
+    /* of an ALLOC_TEST */
+    uint64_t fail_nth, allocations; /* which one fails, how many there were */
+    bool fail_from_there_on;
     uint32_t rounds; /* how many this run is to make, at least 1 */
     /* marks, under the lock */
     pthread_mutex_t lock;
@@ -48,7 +56,7 @@ struct world {
     struct tdm_msg **kept;    /* the body's alone */
     size_t n_kept;
     /* blocks that the runtime has and has not given back */
-    _Atomic int64_t blocks;
+    _Atomic int64_t blocks, bytes;
 };
 
 struct world_opts {
@@ -57,6 +65,7 @@ struct world_opts {
     uint64_t callback_memory_limit;
     uint32_t seeds;  /* at most so many; for bodies that are long */
     uint32_t rounds; /* see above */
+    bool split;
 };
 
 typedef void world_body(struct world *w);
@@ -98,6 +107,19 @@ uint64_t world_run_seed(world_body *body, const struct world_opts *opts, uint64_
     }                                                         \
     static void name(struct world *w)
 
+#define ALLOC_TEST(suite, name)        \
+    static void name(struct world *w); \
+    Test(suite, name, .timeout = 240)  \
+    {                                  \
+        world_run_allocs(name);        \
+    }                                  \
+    static void name(struct world *w)
+
+void world_run_allocs(world_body *body);
+void allocs_fail(struct world *w);
+/* True: none has failed, so everything must have gone well. */
+bool allocs_work(struct world *w);
+
 /* In bodies only, never in an actor. */
 #define check(w, condition) world_check((w), (condition), #condition, __FILE__, __LINE__)
 #define check_eq(w, a, b)   world_check_eq((w), (int64_t)(a), (int64_t)(b), #a " is " #b, __FILE__, __LINE__)
@@ -118,6 +140,9 @@ void wait_marks_of(struct world *w, const char *what, uint64_t n, size_t count);
 /* Which came first; both must be there. */
 bool mark_before(struct world *w, const char *first, uint64_t n, const char *second, uint64_t m);
 void forget_marks(struct world *w);
+
+/* How much the runtime has of its environment now. */
+int64_t world_bytes(struct world *w);
 
 /* A message that goes when the body has ended. In bodies only. */
 void world_keep(struct world *w, struct tdm_msg *m);
