@@ -234,7 +234,9 @@ static bool exit_signal(struct tdm_self *a, struct tdm_msg *m)
 
 static void keep_as_notice(struct tdm_self *a, struct tdm_msg *m, enum kind kind)
 {
-    static const struct tdm_reason nomem = { .kind = TDM_EXIT_NOPROC, .text = "out of memory" };
+    static const struct tdm_reason nomem = { .kind = TDM_EXIT_ERROR,
+                                             .code = TDM_ENOMEM,
+                                             .text = "no memory to note who links or watches" };
     tdm_ref ref = kind == WATCHED ? m->ref : 0;
 
     if (a->flags & ACTOR_CUT_OFF) {

@@ -149,6 +149,7 @@ bool request_failed(struct tdm_self *a, struct tdm_msg *msg)
         struct tdm_failure *f = tdm_msg_data(msg);
         f->err = reason.kind == TDM_EXIT_NOPROC   ? TDM_ENOPROC
                  : reason.kind == TDM_EXIT_NOCONN ? TDM_ENOCONN
+                 : reason.code == TDM_ENOMEM      ? TDM_ENOMEM
                                                   : TDM_EPEER;
         f->reason = reason;
         msg->type = TDM_MSG_REQUEST_FAILED;

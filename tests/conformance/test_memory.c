@@ -98,7 +98,7 @@ static void restart(struct world *w, enum tdm_strategy strategy, int how)
     brood_init(&b, w, 3, TDM_PERMANENT);
     brood_start(&b, w,
                 (struct tdm_sup_cfg){
-                    .strategy = strategy, .intensity = 100000, .backoff_min_ms = 10, .backoff_max_ms = 10 });
+                    .strategy = strategy, .intensity = 1000, .backoff_min_ms = 10, .backoff_max_ms = 10 });
     tdm_pid old = brood_pid(&b, w, 0);
     end_by(w, old, how);
     allocs_fail(w);

@@ -191,7 +191,7 @@ SIM_TEST(stop, F6_children_that_end_while_others_are_stopped_are_not_restarted)
     for (size_t i = 0; i < 12; i++)
         b.specs[i].restart = (enum tdm_restart)(i / 4);
     b.specs[12].start = (struct tdm_spawn_cfg){
-        .behaviour = &slow, .trap_stop = true, .arg = &last, .arg_bytes = sizeof last
+        .behaviour = &slow_to_stop, .trap_stop = true, .arg = &last, .arg_bytes = sizeof last
     };
     brood_start(&b, w, (struct tdm_sup_cfg){ .intensity = 0 });
     for (size_t i = 0; i < 12; i++)

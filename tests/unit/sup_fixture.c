@@ -134,8 +134,8 @@ static int slow_terminate(tdm_self *self, void *state, const struct tdm_reason *
     return TDM_OK;
 }
 
-const struct tdm_behaviour slow = {
-    .name = "slow",
+const struct tdm_behaviour slow_to_stop = {
+    .name = "slow_to_stop",
     .state_bytes = sizeof(struct slow_arg),
     .init = slow_init,
     .handle = slow_handle,

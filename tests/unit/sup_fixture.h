@@ -60,12 +60,12 @@ struct slow_arg {
     struct tdm_reason reason;
 };
 
-extern const struct tdm_behaviour slow;
+extern const struct tdm_behaviour slow_to_stop;
 
 #define SLOW(w_, id_, number_, ms_, kind_, ...)                                              \
     {                                                                                        \
         .id = (id_),                                                                         \
-        .start = { .behaviour = &slow,                                                       \
+        .start = { .behaviour = &slow_to_stop,                                               \
                    .trap_stop = true,                                                        \
                    .arg = &(struct slow_arg){ (w_), (number_), (ms_), { .kind = (kind_) } }, \
                    .arg_bytes = sizeof(struct slow_arg) },                                   \
