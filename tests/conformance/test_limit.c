@@ -20,7 +20,7 @@ static void one_crash_too_many(struct world *w, enum tdm_strategy strategy)
     forget_marks(w);
     brood_init(&b, w, 3, TDM_PERMANENT);
     brood_start(&b, w, (struct tdm_sup_cfg){ .strategy = strategy, .intensity = 2 });
-    watch(w, b.sup);
+    watch_end(w, b.sup);
     log_watch(w);
     tdm_pid pid = brood_pid(&b, w, 0);
     pid = crash(w, &b, 0, pid);
@@ -73,7 +73,7 @@ static void attempts_that_fail(struct world *w, enum tdm_strategy strategy)
     brood_init(&b, w, 2, TDM_PERMANENT);
     b.args[1].veto = never_again;
     brood_start(&b, w, (struct tdm_sup_cfg){ .strategy = strategy, .intensity = 4 });
-    watch(w, b.sup);
+    watch_end(w, b.sup);
     log_watch(w);
     end_by(w, brood_pid(&b, w, 1), END_ERROR);
     wait_end(w, b.sup);
@@ -205,7 +205,7 @@ WORLD_TEST(limit, E7_limits_multiply_up_the_tree)
     struct tdm_sup_cfg outer = { .intensity = 2, .period_ms = 3600000, .children = inners, .n_children = 1 };
     tdm_pid sup = start_sup(w, &outer);
 
-    watch(w, sup);
+    watch_end(w, sup);
     check_eq(w, sup_count(w, sup).active, 1);
     check_eq(w, send_number(w, mark_at(w, "leaf", 0).pid, 1), TDM_OK);
     wait_end(w, sup);

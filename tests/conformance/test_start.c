@@ -12,7 +12,7 @@ WORLD_TEST(start, A1_a_supervisor_without_children_starts_and_stops)
 {
     tdm_pid sup = start_children(w, NULL, 0);
 
-    watch(w, sup);
+    watch_end(w, sup);
     check_eq(w, sup_count(w, sup).specs, 0);
     stop_sup(w, sup);
     wait_marks(w, "down", 1);

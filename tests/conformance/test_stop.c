@@ -47,8 +47,8 @@ static void stop_with_one_that_ignores_it(struct world *w, tdm_pid sup)
     wait_marks(w, "init", 2);
     ignores = mark_at(w, "init", mark_at(w, "init", 0).n == 1 ? 0 : 1).pid;
     obeys = mark_at(w, "init", mark_at(w, "init", 0).n == 1 ? 1 : 0).pid;
-    watch(w, ignores);
-    watch(w, obeys);
+    watch_end(w, ignores);
+    watch_end(w, obeys);
     log_watch(w);
     uint64_t before = w->env->now_ns(w->env);
     stop_sup(w, sup);
@@ -102,7 +102,7 @@ WORLD_TEST(stop, F3_a_brutal_kill_runs_no_callback)
         start_dynamic(w, dynamic, i);
     wait_marks(w, "init", 11);
     for (size_t i = 0; i < 11; i++)
-        watch(w, mark_at(w, "init", i).pid);
+        watch_end(w, mark_at(w, "init", i).pid);
     for (size_t i = 0; i < 11; i++)
         ask(w, mark_at(w, "init", i).pid, do_nothing, NULL);
     log_watch(w);
@@ -153,7 +153,7 @@ WORLD_TEST(stop, F5_with_no_time_a_child_ends_at_once)
         a.start.trap_stop = traps == 1;
         forget_marks(w);
         tdm_pid sup = start_children(w, &a, 1);
-        watch(w, mark_at(w, "init", 0).pid);
+        watch_end(w, mark_at(w, "init", 0).pid);
         check_eq(w, send_number(w, mark_at(w, "init", 0).pid, 1), TDM_OK);
         wait_marks(w, "got", 1);
         uint64_t before = w->env->now_ns(w->env);
@@ -195,7 +195,7 @@ SIM_TEST(stop, F6_children_that_end_while_others_are_stopped_are_not_restarted)
     };
     brood_start(&b, w, (struct tdm_sup_cfg){ .intensity = 0 });
     for (size_t i = 0; i < 12; i++)
-        watch(w, pids[i] = brood_pid(&b, w, i));
+        watch_end(w, pids[i] = brood_pid(&b, w, i));
     log_watch(w);
     check_eq(w, tdm_stop(w->rt, b.sup), TDM_OK);
     wait_marks(w, "asked", 1);
@@ -237,7 +237,7 @@ SIM_TEST(stop, F8_one_common_time_for_dynamic_children)
     check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &slowest, sizeof slowest, NULL, NULL), TDM_OK);
     wait_marks(w, "init", 3);
     for (size_t i = 0; i < 3; i++)
-        watch(w, mark_at(w, "init", i).pid);
+        watch_end(w, mark_at(w, "init", i).pid);
     uint64_t before = w->env->now_ns(w->env);
     stop_sup(w, sup);
     check_took(w, before, 1000, 3000);

@@ -94,7 +94,7 @@ bool ignores_while_broken(struct worker_arg *arg, const struct tdm_start *start,
     return is_broken(arg);
 }
 
-void watch(struct world *w, tdm_pid pid)
+void watch_end(struct world *w, tdm_pid pid)
 {
     ask(w, spawn_worker(w, 1000), monitor_it, &pid);
 }

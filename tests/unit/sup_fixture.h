@@ -48,7 +48,7 @@ bool ignores_while_broken(struct worker_arg *arg, const struct tdm_start *start,
 
 /* Watch `pid` from a worker; its end is marked "down", with the reason (noproc, if it ends before it has learned that
  * it is watched: ask it something first). */
-void watch(struct world *w, tdm_pid pid);
+void watch_end(struct world *w, tdm_pid pid);
 
 /* ---- a worker that takes its time to stop ------------------------------------------------------ */
 
