@@ -3,7 +3,7 @@
  *
  * What a story must show is its own. Whatever fails, this checks that it comes to an end (in virtual time), that every
  * block and every socket is given back, and that nothing crashes.
- * TANDEM_SEEDS=n tells it n times, each time with another network. TANDEM_FAULTS=all leaves nothing out; by default a long
+ * TANDEM_SEEDS=n tells it n times (3 at most), each time with another network. TANDEM_FAULTS=all leaves nothing out; by default a long
  * story is told for every few calls only. TANDEM_FAULT=seed:nth:error:times (of a failure's words) is that one alone. */
 #ifndef TESTS_UNIT_IO_SWEEP_H
 #define TESTS_UNIT_IO_SWEEP_H
