@@ -271,14 +271,14 @@ int operation_send(struct ari *a, tdm_pid to, enum tdm_ari_op op, const void *pa
 
     if (err != TDM_OK)
         return err;
-    err = rest_send_target(a, to,
-                           &(struct rest_line){ .method = o->of.method,
-                                                .target = r.target,
-                                                .body = r.body.at,
-                                                .body_bytes = r.body.bytes,
-                                                .timeout_ms = r.blocks ? a->cfg.blocking_timeout_ms : 0,
-                                                .order_key = r.order_key },
-                           ret);
+    err = rest_send(a, to,
+                    &(struct rest_request){ .method = o->of.method,
+                                            .target = r.target,
+                                            .body = r.body.at,
+                                            .body_bytes = r.body.bytes,
+                                            .timeout_ms = r.blocks ? a->cfg.blocking_timeout_ms : 0,
+                                            .order_key = r.order_key },
+                    ret);
     ari_json_fini(&r.body);
     return err;
 }

@@ -1,7 +1,7 @@
 /* rest.c - one request, one reply, a deadline.
  *
- * Idea:  every request of a source passes rest_send(), which builds the target, adds the deadline and
- *        counts. The connections and the queue behind it are the pool's (http.h).
+ * Idea:  every request of a source passes rest_send(), which adds the prefix and the deadline and
+ *        counts. The requests are made in operation.c. The connections and the queue behind it are the pool's (http.h).
  * Order: the requests of one channel share an order key, so they reach the server one after the
  *        other, as its own thread will execute them anyway. Two kinds of requests must overtake: to
  *        hang up and to stop a playback, because they are what ends the prompt that a blocked request
@@ -20,59 +20,6 @@ static TDM_COUNTER(refused, "tandem_ari_requests_refused_total",
 static TDM_COUNTER(failed, "tandem_ari_requests_failed_total",
                    "REST requests without an answer: time, connection, queue");
 
-/* ---- the target ------------------------------------------------------------------------------ */
-
-struct line {
-    char *at;
-    size_t bytes, room;
-    bool full;
-};
-
-static void add(struct line *l, const char *text)
-{
-    const size_t bytes = strlen(text);
-
-    l->full |= bytes >= l->room - l->bytes;
-    if (l->full)
-        return;
-    memcpy(l->at + l->bytes, text, bytes + 1);
-    l->bytes += bytes;
-}
-
-static void add_encoded(struct line *l, const char *text)
-{
-    if (l->full)
-        return;
-    const size_t bytes = tdm_url_encode(l->at + l->bytes, l->room - l->bytes, text, strlen(text));
-
-    l->full = bytes >= l->room - l->bytes;
-    if (!l->full)
-        l->bytes += bytes;
-}
-
-int rest_target(char *buf, size_t bytes, const char *prefix, const struct rest_request *req)
-{
-    struct line l = { .at = buf, .room = bytes };
-    const char *mark = "?";
-
-    add(&l, prefix != NULL ? prefix : "");
-    add(&l, "/ari");
-    for (int i = 0; i < REST_SEGMENTS && req->path[i] != NULL; i++) {
-        add(&l, "/");
-        add_encoded(&l, req->path[i]);
-    }
-    for (int i = 0; i < REST_QUERIES && req->query[i].name != NULL; i++) {
-        if (req->query[i].value == NULL)
-            continue;
-        add(&l, mark);
-        add(&l, req->query[i].name);
-        add(&l, "=");
-        add_encoded(&l, req->query[i].value);
-        mark = "&";
-    }
-    return l.full ? TDM_ETOOBIG : TDM_OK;
-}
-
 uint64_t rest_order_key(const char *channel_id)
 {
     uint64_t hash = 14695981039346656037u; /* FNV-1a; two channels with one key would only share a queue */
@@ -82,52 +29,29 @@ uint64_t rest_order_key(const char *channel_id)
     return hash != 0 ? hash : 1;
 }
 
-static int send(struct ari *a, tdm_pid to, const struct rest_line *line, tdm_ref *ret)
+int rest_send(struct ari *a, tdm_pid to, const struct rest_request *req, tdm_ref *ret)
 {
-    const tdm_ref ref = tdm_http_request(
-        a->rt, a->pool, to,
-        &(struct tdm_http_req){ .method = line->method,
-                                .target = line->target,
-                                .body = line->body,
-                                .body_bytes = line->body_bytes,
-                                .timeout_ms =
-                                    line->timeout_ms > 0 ? line->timeout_ms : a->cfg.request_timeout_ms,
-                                .order_key = line->order_key });
+    char target[REST_TARGET_BYTES];
+    const int n =
+        snprintf(target, sizeof target, "%s/ari%s", a->cfg.prefix != NULL ? a->cfg.prefix : "", req->target);
+
+    if (n < 0 || (size_t)n >= sizeof target)
+        return TDM_ETOOBIG;
+    const tdm_ref ref =
+        tdm_http_request(a->rt, a->pool, to,
+                         &(struct tdm_http_req){
+                             .method = req->method,
+                             .target = target,
+                             .body = req->body,
+                             .body_bytes = req->body_bytes,
+                             .timeout_ms = req->timeout_ms > 0 ? req->timeout_ms : a->cfg.request_timeout_ms,
+                             .order_key = req->order_key });
 
     if (ref == 0)
         return TDM_ENOMEM;
     tdm_count(&requests, 1);
     *ret = ref;
     return TDM_OK;
-}
-
-int rest_send_target(struct ari *a, tdm_pid to, const struct rest_line *line, tdm_ref *ret)
-{
-    char target[REST_TARGET_BYTES];
-    struct rest_line whole = *line;
-    struct line l = { .at = target, .room = sizeof target };
-
-    add(&l, a->cfg.prefix != NULL ? a->cfg.prefix : "");
-    add(&l, "/ari");
-    add(&l, line->target);
-    whole.target = target;
-    return l.full ? TDM_ETOOBIG : send(a, to, &whole, ret);
-}
-
-int rest_send(struct ari *a, tdm_pid to, const struct rest_request *req, tdm_ref *ret)
-{
-    char target[REST_TARGET_BYTES];
-    const int err = rest_target(target, sizeof target, a->cfg.prefix, req);
-
-    return err != TDM_OK ? err
-                         : send(a, to,
-                                &(struct rest_line){ .method = req->method,
-                                                     .target = target,
-                                                     .body = req->body,
-                                                     .body_bytes = req->body_bytes,
-                                                     .timeout_ms = req->timeout_ms,
-                                                     .order_key = req->order_key },
-                                ret);
 }
 
 /* ---- the reply ------------------------------------------------------------------------------- */

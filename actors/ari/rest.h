@@ -3,19 +3,12 @@
 #define ACTORS_ARI_REST_H
 #include "ari.h"
 
-#define REST_SEGMENTS     6
-#define REST_QUERIES      5
 #define REST_TARGET_BYTES 4000 /* the server takes request lines up to about 4090 */
-
-struct rest_query {
-    const char *name, *value; /* left out when the value is NULL */
-};
 
 struct rest_request {
     const char *method;
-    const char *path[REST_SEGMENTS];       /* below /ari; each is percent-encoded; NULL at the end */
-    struct rest_query query[REST_QUERIES]; /* name NULL at the end; percent-encoded */
-    const char *body;                      /* JSON, or NULL */
+    const char *target; /* path and query below /ari, with its leading slash, percent-encoded */
+    const char *body;   /* JSON, or NULL */
     size_t body_bytes;
     uint32_t timeout_ms; /* 0: the source's request_timeout_ms */
     uint64_t order_key;  /* rest_order_key(): behind earlier requests of the same channel; 0: at once */
@@ -25,19 +18,6 @@ struct rest_request {
  * All requests of a source go through here: it is the place to choose another transport.
  * Threads: any. Errors: TDM_ETOOBIG the target is too long for the server; TDM_ENOMEM. */
 int rest_send(struct ari *a, tdm_pid to, const struct rest_request *req, tdm_ref *ret);
-
-/* The same for a path and query that are encoded already; below /ari, with its leading slash. */
-struct rest_line {
-    const char *method, *target;
-    const char *body;
-    size_t body_bytes;
-    uint32_t timeout_ms;
-    uint64_t order_key;
-};
-int rest_send_target(struct ari *a, tdm_pid to, const struct rest_line *line, tdm_ref *ret);
-
-/* Path and query of a request. Errors: TDM_ETOOBIG. */
-int rest_target(char *buf, size_t bytes, const char *prefix, const struct rest_request *req);
 
 /* The order key of a channel's requests; never 0. */
 uint64_t rest_order_key(const char *channel_id);

@@ -210,7 +210,7 @@ static int send_batch(tdm_self *self, struct sender *s)
         return look_later(self);
     if (rest_send(s->a, tdm_self_pid(self),
                   &(struct rest_request){
-                      .method = "POST", .path = { "exchange", "trail" }, .body = body, .body_bytes = bytes },
+                      .method = "POST", .target = "/exchange/trail", .body = body, .body_bytes = bytes },
                   &s->asked) == TDM_OK)
         return TDM_OK;
     s->asked = 0;

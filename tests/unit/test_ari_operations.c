@@ -276,6 +276,29 @@ Test(ari_operations, values_are_encoded_and_what_is_left_out_is_not_there)
     ari_json_fini(&r.body);
 }
 
+Test(ari_operations, every_segment_and_value_is_percent_encoded_on_its_own)
+{
+    struct tdm_ari_channels_play_with_id play = { .channelId = "PJSIP/a b;1#%?",
+                                                  .playbackId = "p:1",
+                                                  .media = (const char *const[]){ "sound:a", NULL } };
+    struct tdm_ari_channels_get_channel_var var = { .channelId = "1.2",
+                                                    .variable = "CALLERID(num) & more,\xc3\xa9" };
+    struct operation_request r;
+
+    cr_assert(eq(
+        int,
+        operation_build(tdm_env_real(), operation_of(TDM_ARI_OP_channels_play_with_id), &play, &r, NULL, 0),
+        TDM_OK));
+    cr_assert(eq(str, r.target, "/channels/PJSIP%2Fa%20b%3B1%23%25%3F/play/p%3A1"));
+    ari_json_fini(&r.body);
+    cr_assert(eq(
+        int,
+        operation_build(tdm_env_real(), operation_of(TDM_ARI_OP_channels_get_channel_var), &var, &r, NULL, 0),
+        TDM_OK));
+    cr_assert(eq(str, r.target, "/channels/1.2/variable?variable=CALLERID%28num%29%20%26%20more%2C%C3%A9"));
+    cr_assert(eq(u64, r.order_key, rest_order_key("1.2")), "a variable is read behind what was written");
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------- */
 
 static void refused(enum tdm_ari_op op, const void *params, int err, const char *words)

@@ -7,57 +7,6 @@
 
 TestSuite(ari_rest, .timeout = 20);
 
-static const char *target(const char *prefix, struct rest_request req)
-{
-    static char buf[REST_TARGET_BYTES];
-
-    cr_assert(eq(int, rest_target(buf, sizeof buf, prefix, &req), TDM_OK));
-    return buf;
-}
-
-Test(ari_rest, every_segment_and_value_is_percent_encoded_on_its_own)
-{
-    cr_assert(eq(str,
-                 (char *)target(
-                     NULL, (struct rest_request){ .path = { "channels", "PJSIP/a b;1#%?", "play", "p:1" } }),
-                 "/ari/channels/PJSIP%2Fa%20b%3B1%23%25%3F/play/p%3A1"));
-    cr_assert(eq(str,
-                 (char *)target("/pbx", (struct rest_request){ .path = { "channels", "1.2", "move" },
-                                                               .query = { { "app", "sales & more" },
-                                                                          { "appArgs", "a,b=c" } } }),
-                 "/pbx/ari/channels/1.2/move?app=sales%20%26%20more&appArgs=a%2Cb%3Dc"));
-}
-
-Test(ari_rest, values_that_are_not_there_are_left_out)
-{
-    cr_assert(eq(
-        str,
-        (char *)target("", (struct rest_request){ .path = { "x" },
-                                                  .query = { { "a", NULL }, { "b", "" }, { "c", NULL } } }),
-        "/ari/x?b="));
-    cr_assert(eq(str,
-                 (char *)target("", (struct rest_request){ .path = { "x" }, .query = { { "a", NULL } } }),
-                 "/ari/x"));
-}
-
-Test(ari_rest, a_line_that_the_server_would_not_take_is_refused_here)
-{
-    char buf[REST_TARGET_BYTES], long_id[1400];
-
-    memset(long_id, '/', sizeof long_id - 1);
-    long_id[sizeof long_id - 1] = '\0';
-    cr_assert(
-        eq(int, rest_target(buf, sizeof buf, NULL, &(struct rest_request){ .path = { "channels", long_id } }),
-           TDM_ETOOBIG));
-    for (size_t room = 1; room < 18; room++)
-        cr_assert(eq(int,
-                     rest_target(buf, room, NULL, &(struct rest_request){ .path = { "channels", "1.2" } }),
-                     TDM_ETOOBIG),
-                  "%zu bytes are too few", room);
-    cr_assert(
-        eq(int, rest_target(buf, 18, NULL, &(struct rest_request){ .path = { "channels", "1.2" } }), TDM_OK));
-}
-
 static int outcome(int err, int status, const char *body, enum rest_about about, char *words)
 {
     const size_t bytes = strlen(body);
