@@ -298,6 +298,8 @@ bool audit_trail(struct audit *a, char *text)
         next_run(a, run);
     if (!past && batch <= a->batch)
         return true; /* its answer was lost; we have it */
+    if (a->n.runs == 1 && a->batch == 0)
+        a->batch = batch - 1; /* this process was there before us */
     if (!past && (batch != a->batch + 1 || dropped > 0))
         broken(a, &a->n.untold, "the trail has a hole before batch %" PRIu64 ", %" PRIu64 " lines dropped",
                batch, dropped);

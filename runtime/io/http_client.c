@@ -160,8 +160,7 @@ void http_pool_reply(struct ask *a, int err, int status, const char *type, const
     if (n > 0)
         memcpy(r->body, body, n);
     r->body[n] = '\0';
-    a->reply->bytes = (uint32_t)(sizeof *r + n + 1);
-    a->reply->ref = a->ref;
+    a->reply->ref = a->ref; /* its size stays as it was made: by that it is freed */
     loop_tell(loop, a->to, a->reply);
     a->reply = NULL;
     list_remove(a);

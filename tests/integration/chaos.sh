@@ -10,7 +10,7 @@ if [ -n "${2:-}" ]; then
 else
     seconds=30 calls=500 kills=2 cut_ms=9000 beat_ms=1000 late_ms=5000 spread=3s..30s
 fi
-margin_kb=8192 # of memory: what is left by one wave of calls, beside another
+margin_kb=3072 # of memory: what is left by one wave of calls, beside another
 work=$(mktemp -d)
 daemon= judge=
 failed=0
