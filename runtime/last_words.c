@@ -6,6 +6,7 @@
  *            cuts off what hangs. */
 #include "last_words.h"
 
+#include <execinfo.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #include "runtime.h"
 #include "symbol.h"
 
-enum { HANGS_AFTER_S = 3 };
+enum { HANGS_AFTER_S = 3, MOST_FRAMES = 24 };
 
 static char report[8192];
 
@@ -40,15 +41,21 @@ static size_t add_actor(size_t at, const struct tdm_self *a)
     return add(at, a->tag != NULL ? ", tag %s\n%s" : "%s%s\n", a->tag != NULL ? a->tag : "", "");
 }
 
-static size_t add_trace(size_t at, const struct trace *trace)
+static void write_trace(const struct trace *trace)
 {
+    void *frames[MOST_FRAMES];
     char name[SYMBOL_TEXT];
+    int n = trace == NULL ? backtrace(frames, MOST_FRAMES) : trace->n < MOST_FRAMES ? trace->n : MOST_FRAMES;
+    size_t at = 0;
 
-    for (int i = 0; trace != NULL && i < trace->n && i < 24; i++) {
-        symbol_name((uintptr_t)trace->frames[i], i > 0, true, name, sizeof name);
+    for (int i = 0; i < n; i++) {
+        symbol_name((uintptr_t)(trace == NULL ? frames : trace->frames)[i], i > 0 || trace == NULL, true,
+                    name, sizeof name);
         at = add(at, "  %s%s\n", i == 0 ? "at          " : "from        ", name);
     }
-    return at;
+    if (at > 0)
+        report[at - 1] = '\0'; /* the line's end is written with it */
+    log_emergency(report);
 }
 
 /* Who comes second waits for the end; who comes twice has no handler any more. */
@@ -76,14 +83,15 @@ void last_words(int signo, uintptr_t address, const struct thread *t, const stru
     at = add(0, "tandem: %s (%s): this process ends\n", words != NULL ? words : "fault", text);
     at = add(at, "  because     %s%s\n", why, "");
     at = add_actor(at, t != NULL ? t->self : NULL);
-    at = add_trace(at, trace);
-    at = add(at,
-             "  what to do  start it again (a service manager does); calls that are still in their apps are "
-             "adopted.%s\n"
-             "              Keep these lines: the first function of an app in them is where to look.%s",
-             "", "");
+    at = add(
+        at,
+        "  what to do  start it again (a service manager does); calls that are still in their apps are "
+        "adopted.%s\n"
+        "              Keep these lines: the first function of an app in what follows is where to look.%s",
+        "", "");
     (void)at;
     log_emergency(report);
+    write_trace(trace);             /* last: it may meet a fault of its own, and that is the end then */
     sigaction(signo, before, NULL); /* back at the same instruction, the fault is taken the old way */
     if (signo == SIGABRT || before->sa_handler == SIG_IGN)
         signal(signo, SIG_DFL);

@@ -258,16 +258,18 @@ static void each_kind(struct world *w, const struct tdm_behaviour *behaviour, bo
     tdm_log_secret("hunter2hunter2");
     (void)tdm_msg_describe(MSG_ORDER, "order", order_excerpt);
     watch(w, TDM_LOG_JSON);
-    for (size_t i = 0; i < KINDS; i++) {
+    for (size_t i = 0, n = 0; i < KINDS; i++) {
+        if (WITH_TSAN && (kinds[i].fn == write_wild || kinds[i].fn == write_impossible))
+            continue; /* it looks up what it knows of the address, and dies of that */
         tdm_pid pid = wait_place(w, p, (tdm_pid){ 0 });
         give_order(w, p, kinds[i].fn);
-        wait_marks(w, "crash", i + 1);
+        wait_marks(w, "crash", n + 1);
         wait_place(w, p, pid); /* what is sent to one that ends is not kept */
         pthread_mutex_lock(&last.lock);
         json_t *r = json_loads(last.line, 0, NULL);
         pthread_mutex_unlock(&last.lock);
         check(w, r != NULL);
-        has_all_fields(w, r, &kinds[i], fiber, i);
+        has_all_fields(w, r, &kinds[i], fiber, n++);
         shows_where(w, r, &kinds[i]);
         json_decref(r);
     }

@@ -147,6 +147,8 @@ Test(symbol, a_damaged_line_table_gives_a_wrong_line_at_worst)
     }
     free(whole);
     free(line);
+    free((void *)s.line_str);
+    free((void *)s.str);
 }
 
 Test(symbol, without_a_line_table_there_is_no_line)
