@@ -419,10 +419,10 @@ static void memory_again(void *ctx, const char *line, size_t bytes)
 WORLD_TEST(crash_report, a_report_needs_no_memory)
 {
     struct order o = { .fn = fault_without_memory };
-    tdm_pid a = spawn_with(w, 1, (struct tdm_spawn_cfg){ .behaviour = &victim, .history = 32 });
 
     alloc_before = w->env->alloc;
-    w->env->alloc = none;
+    w->env->alloc = none; /* before the actor is: its worker learns of both together */
+    tdm_pid a = spawn_with(w, 1, (struct tdm_spawn_cfg){ .behaviour = &victim, .history = 32 });
     tdm_log_configure(&(struct tdm_log_cfg){ .level = TDM_LOG_ERROR, .sink = memory_again, .sink_ctx = w });
     check_eq(w, tdm_send(w->rt, a, tdm_msg_copy(w->rt, MSG_ORDER, &o, sizeof o)), TDM_OK);
     wait_end(w, a);
