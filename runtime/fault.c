@@ -299,7 +299,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
     struct landing *l = landing_here(&t);
 
     if (l == NULL) {
-        last_words(signo, address, NULL, NULL,
+        last_words(signo, address, NULL, &(struct trace){ .frames = { (void *)place.pc }, .n = 1 },
                    "no callback of an actor was running here, so there is nobody to end instead");
         return;
     }

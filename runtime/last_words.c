@@ -41,17 +41,24 @@ static size_t add_actor(size_t at, const struct tdm_self *a)
     return add(at, a->tag != NULL ? ", tag %s\n%s" : "%s%s\n", a->tag != NULL ? a->tag : "", "");
 }
 
+/* A trace of one frame is only the place: then from there outward, as far as can be seen from here. */
 static void write_trace(const struct trace *trace)
 {
-    void *frames[MOST_FRAMES];
+    void *own[MOST_FRAMES], *const *frames = trace->frames;
     char name[SYMBOL_TEXT];
-    int n = trace == NULL ? backtrace(frames, MOST_FRAMES) : trace->n < MOST_FRAMES ? trace->n : MOST_FRAMES;
+    int n = trace->n == 1 ? backtrace(own, MOST_FRAMES) : trace->n, from = 0;
     size_t at = 0;
 
-    for (int i = 0; i < n; i++) {
-        symbol_name((uintptr_t)(trace == NULL ? frames : trace->frames)[i], i > 0 || trace == NULL, true,
-                    name, sizeof name);
-        at = add(at, "  %s%s\n", i == 0 ? "at          " : "from        ", name);
+    if (trace->n == 1) {
+        while (from < n && own[from] != trace->frames[0])
+            from++;
+        frames = from < n ? own : frames;
+        n = from < n ? n : 1;
+        from = from < n ? from : 0;
+    }
+    for (int i = from; i < n && i < MOST_FRAMES; i++) {
+        symbol_name((uintptr_t)frames[i], i > from, true, name, sizeof name);
+        at = add(at, "  %s%s\n", i == from ? "at          " : "from        ", name);
     }
     if (at > 0)
         report[at - 1] = '\0'; /* the line's end is written with it */
