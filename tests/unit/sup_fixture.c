@@ -31,6 +31,7 @@ void brood_start(struct brood *b, struct world *w, struct tdm_sup_cfg cfg)
         check_eq(w, tdm_sup_start_dynamic(w->rt, b->sup, &b->args[i], sizeof b->args[i], NULL, &b->places[i]),
                  TDM_OK);
         wait_marks_of(w, "init", b->args[i].number, 1);
+        ask(w, tdm_place_pid(w->rt, b->places[i]), do_nothing, NULL); /* its start is through */
     }
 }
 
