@@ -104,7 +104,7 @@ Test(cmd_check, json_is_one_object_a_line)
     cr_expect(eq(str, err, ""));
     cr_expect(strstr(out,
                      ",\"line\":3,\"column\":9,\"key\":\"stop.drian\",\"text\":\"unknown key; did you mean "
-                     "\\\"drain\\\"?\",\"allowed\":\"drain\"}\n") != NULL,
+                     "\\\"drain\\\"?\",\"allowed\":\"drain, end, sources, tree\"}\n") != NULL,
               "%s", out);
     unlink(file);
 }
