@@ -47,6 +47,7 @@ enum actor_flag {
     ACTOR_TERMINATING = 8192,  /* terminate has been called */
     ACTOR_REDELIVER = 1 << 14, /* what is in hand at a crash is seen once more; with ACTOR_KEEP_MAIL */
     ACTOR_CUT_OFF = 1 << 15,   /* it stands for a peer whose connection is lost */
+    ACTOR_FOLLOWS = 1 << 16,   /* it ends because its parent did: that crash has been told */
 };
 
 /* One slot. Slots are never unmapped: a stale pid finds a generation that does not match. */

@@ -125,7 +125,7 @@ void actor_end(struct tdm_self *a, const struct tdm_reason *given, bool run_term
         actor_put_down(a, kept.kind == TDM_EXIT_ERROR);
     if (run_terminate && started && a->behaviour->terminate != NULL && !(a->flags & ACTOR_TERMINATING))
         terminate(a, &kept);
-    if (kept.kind == TDM_EXIT_ERROR) {
+    if (kept.kind == TDM_EXIT_ERROR && !(a->flags & ACTOR_FOLLOWS)) {
         tdm_count(&counter_crashed, 1);
         crash_report(a, &kept);
     }

@@ -169,6 +169,7 @@ static void end_with_parent(struct tdm_self *a)
 {
     const struct tdm_reason *reason = family_parents_reason(a);
 
+    a->flags |= ACTOR_FOLLOWS;
     actor_end(a, reason, reason->kind == TDM_EXIT_NORMAL || reason->kind == TDM_EXIT_SHUTDOWN);
 }
 

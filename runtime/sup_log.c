@@ -81,10 +81,12 @@ static const char *reason_text(const struct tdm_reason *r, char *buf, char *quot
 void sup_log_started(const struct child *c)
 {
     char child[CHILD_BYTES];
+    /* dynamic children come by the hundred thousand a second, and whoever starts them says so in better words */
+    enum tdm_log_level level = c->family->strategy == TDM_DYNAMIC ? TDM_LOG_DEBUG : TDM_LOG_INFO;
 
-    if (tdm_log_level() <= TDM_LOG_INFO)
-        tdm_log_info("supervisor.progress", "%s restarts=%u", describe(c->family, c->spec, c->pid, child),
-                     c->restarts);
+    if (tdm_log_level() <= level)
+        tdm_log(level, "supervisor.progress", "%s restarts=%u", describe(c->family, c->spec, c->pid, child),
+                c->restarts);
 }
 
 void sup_log_ended(const struct child *c, const char *event, const struct tdm_reason *reason)
