@@ -181,14 +181,15 @@ static tdm_pid start_big(struct world *w, enum tdm_strategy strategy, enum tdm_r
     return sup;
 }
 
-WORLD_TEST_WITH(admin, B12_the_arguments_of_temporary_children_are_not_kept, { .seeds = 2 })
+WORLD_TEST_WITH(admin, B12_the_arguments_of_temporary_children_are_not_kept,
+                { .rounds = 1000, .split = true, .seeds = 2 })
 {
     char *arg = calloc(1, MIB);
     const uint32_t kept = 20;
 
     for (int strategy = TDM_ONE_FOR_ONE; strategy <= TDM_DYNAMIC; strategy++) {
         int64_t before = world_bytes(w);
-        tdm_pid sup = start_big(w, (enum tdm_strategy)strategy, TDM_TEMPORARY, w->sim ? 20 : 1000, arg);
+        tdm_pid sup = start_big(w, (enum tdm_strategy)strategy, TDM_TEMPORARY, w->sim ? 20 : w->rounds, arg);
         check(w, below(w, before + 10 * MIB)); /* the children's own memory included */
         stop_sup(w, sup);
         wait_actor_count(w, 0);
