@@ -81,7 +81,7 @@ static void count_many(struct world *w, const struct tdm_child_spec *spec)
     free(p);
 }
 
-WORLD_TEST_WITH(admin, B9_dynamic_counts_follow_the_children, { .seeds = 20 })
+WORLD_TEST_WITH(admin, B9_dynamic_counts_follow_the_children, { .seeds = 200 })
 {
     struct tdm_sup_cfg inner = { .intensity = 1 };
     struct tdm_child_spec as_worker = CHILD(w, "t", 0, .restart = TDM_TEMPORARY);

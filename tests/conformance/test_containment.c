@@ -33,19 +33,21 @@ static void each_fault(struct world *w, const struct tdm_behaviour *behaviour)
     }
 }
 
-WORLD_TEST_WITH(containment, J4_every_fault_ends_that_actor_alone, { .seeds = 10 })
+WORLD_TEST_WITH(containment, J4_every_fault_ends_that_actor_alone, { .seeds = 200 })
 {
     each_fault(w, &worker);
 }
 
-WORLD_TEST_WITH(containment, J4_every_fault_in_a_fiber_ends_that_fiber_alone, { .seeds = 10 })
+WORLD_TEST_WITH(containment, J4_every_fault_in_a_fiber_ends_that_fiber_alone, { .seeds = 200 })
 {
     each_fault(w, &fiber_worker);
 }
 
+/* A hundred actors on real threads; a fifth of them under each seed, of which there are many. */
 static void loaded_run(struct world *w, const struct tdm_behaviour *behaviour)
 {
-    enum { ACTORS = 100, EACH = 50 };
+    enum { ACTORS = 100 };
+    const uint64_t actors = w->sim ? 20 : ACTORS, each = w->sim ? 20 : 50;
     static tdm_place places[ACTORS];
     struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT, .mail = TDM_MAIL_KEEP);
     struct tdm_sup_cfg cfg = {
@@ -54,30 +56,31 @@ static void loaded_run(struct world *w, const struct tdm_behaviour *behaviour)
 
     t.start.behaviour = behaviour;
     tdm_pid sup = start_sup(w, &cfg);
-    for (uint64_t i = 0; i < ACTORS; i++)
+    for (uint64_t i = 0; i < actors; i++)
         places[i] = start_dynamic(w, sup, i);
-    for (uint64_t k = 0; k < EACH; k++)
-        for (uint64_t i = 0; i < ACTORS; i++) {
+    for (uint64_t k = 0; k < each; k++)
+        for (uint64_t i = 0; i < actors; i++) {
             if (i % 20 == 7 && k % 10 == 5)
-                check_eq(w, tell_place(w, places[i], faults[(i / 20 + k / 10) % FAULTS], NULL), TDM_OK);
+                check_eq(w, tell_place(w, places[i], faults[(i / 20 + k / 10 + w->seed) % FAULTS], NULL),
+                         TDM_OK);
             check_eq(w, send_number_place(w, places[i], (i << 32) | k), TDM_OK);
         }
-    wait_marks(w, "got", (size_t)ACTORS * EACH);
-    for (uint64_t i = 0; i < ACTORS; i++) {
-        check_eq(w, marks_of(w, "init", i), i % 20 == 7 ? 6 : 1);
-        for (uint64_t k = 0; k < EACH; k++)
+    wait_marks(w, "got", (size_t)(actors * each));
+    for (uint64_t i = 0; i < actors; i++) {
+        check_eq(w, marks_of(w, "init", i), i % 20 == 7 ? 1 + each / 10 : 1);
+        for (uint64_t k = 0; k < each; k++)
             check_eq(w, marks_of(w, "got", (i << 32) | k), 1);
-        for (uint64_t k = 1; k < EACH; k++)
+        for (uint64_t k = 1; k < each; k++)
             check(w, mark_before(w, "got", (i << 32) | (k - 1), "got", (i << 32) | k));
     }
 }
 
-WORLD_TEST_WITH(containment, J4_faults_in_one_of_twenty_lose_nobody_a_message, { .seeds = 3 })
+WORLD_TEST_WITH(containment, J4_faults_in_one_of_twenty_lose_nobody_a_message, { .seeds = 200 })
 {
     loaded_run(w, &worker);
 }
 
-WORLD_TEST_WITH(containment, J4_faults_in_one_of_twenty_fibers_lose_nobody_a_message, { .seeds = 3 })
+WORLD_TEST_WITH(containment, J4_faults_in_one_of_twenty_fibers_lose_nobody_a_message, { .seeds = 200 })
 {
     loaded_run(w, &fiber_worker);
 }
@@ -220,7 +223,7 @@ static void crash_rounds(struct world *w, tdm_place p, int rounds)
     ask(w, pid, do_nothing, NULL); /* its init has run: it holds what the first one did */
 }
 
-WORLD_TEST_WITH(containment, J6_many_crashes_leave_nothing_behind, { .seeds = 3 })
+WORLD_TEST_WITH(containment, J6_many_crashes_leave_nothing_behind, { .seeds = 200 })
 {
     static struct tdm_behaviour holder; /* outlives this body, as its actors do */
     struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT, .mail = TDM_MAIL_KEEP);

@@ -176,7 +176,7 @@ WORLD_TEST(links, H1_a_kill_is_not_trapped_and_its_links_see_killed_which_they_c
     check_eq(w, marks(w, "term"), 0);
 }
 
-WORLD_TEST_WITH(links, H2_a_chain_of_linked_actors_ends_with_the_first_reason, { .seeds = 5 })
+WORLD_TEST_WITH(links, H2_a_chain_of_linked_actors_ends_with_the_first_reason, { .seeds = 200 })
 {
     enum { N = 1000 };
     static tdm_pid chain[N];

@@ -216,7 +216,7 @@ static int wait_and_count(tdm_self *self, void *arg)
 }
 
 WORLD_TEST_WITH(messages, I2_drop_oldest_stays_within_its_limit_however_long_a_callback_takes,
-                { .seeds = 20 })
+                { .seeds = 200 })
 {
     static struct held h;
     tdm_pid a =

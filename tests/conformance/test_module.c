@@ -372,7 +372,7 @@ static int hold(tdm_self *self, void *arg)
 }
 
 SIM_TEST_WITH(module, L2_an_actor_that_is_in_a_callback_is_waited_for_and_then_given_up,
-              { .seeds = 20, .stuck_after_ms = UINT32_MAX })
+              { .seeds = 200, .stuck_after_ms = UINT32_MAX })
 {
     struct kit *k = kits(w);
     struct tdm_module_moves moves;

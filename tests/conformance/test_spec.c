@@ -147,7 +147,7 @@ static void all_of_mode(struct world *w, enum tdm_auto_shutdown mode)
     stop_sup(w, host);
 }
 
-WORLD_TEST_WITH(spec, A14_of_all_combinations_exactly_those_of_the_sheet_are_refused, { .seeds = 50 })
+WORLD_TEST_WITH(spec, A14_of_all_combinations_exactly_those_of_the_sheet_are_refused, { .seeds = 200 })
 {
     for (int mode = TDM_AUTO_NEVER; mode <= TDM_AUTO_ALL_SIGNIFICANT; mode++)
         all_of_mode(w, (enum tdm_auto_shutdown)mode);

@@ -212,7 +212,7 @@ SIM_TEST(stop, F6_children_that_end_while_others_are_stopped_are_not_restarted)
     check_eq(w, logged("event=supervisor.child_terminated"), 0);
 }
 
-SIM_TEST_WITH(stop, F7_dynamic_children_are_stopped_at_once, { .seeds = 20 })
+SIM_TEST_WITH(stop, F7_dynamic_children_are_stopped_at_once, { .seeds = 200 })
 {
     struct tdm_child_spec t = SLOW(w, "t", 1, 500, TDM_EXIT_SHUTDOWN, .shutdown_ms = 5000);
     tdm_pid sup = start_template(w, &t);
@@ -250,7 +250,7 @@ SIM_TEST(stop, F8_one_common_time_for_dynamic_children)
     check_eq(w, marks_of(w, "term", 2), 0);
 }
 
-SIM_TEST_WITH(stop, F9_the_same_odd_end_is_told_once_with_the_number, { .seeds = 50 })
+SIM_TEST_WITH(stop, F9_the_same_odd_end_is_told_once_with_the_number, { .seeds = 200 })
 {
     struct tdm_child_spec t =
         SLOW(w, "t", 1, 10, TDM_EXIT_ERROR, .shutdown_ms = 5000, .restart = TDM_TEMPORARY);
