@@ -22,6 +22,7 @@
 #include "resync.h"
 #include "route.h"
 #include "tandem/log.h"
+#include "tandem/registry.h"
 #include "tandem/runtime.h"
 #include "tandem/timer.h"
 
@@ -256,6 +257,7 @@ static void on_open(tdm_self *self, struct conn *c)
             session_free(a, s);
     }
     c->open = true;
+    tdm_self_connected(self, true);
     atomic_store_explicit(&a->conn, c->now->conn.id, memory_order_relaxed);
     tdm_count(&opened, 1);
     tdm_count(&connected, 1);
@@ -351,6 +353,7 @@ static void let_down(tdm_self *self, struct conn *c)
     resync_free(c->a->resync);
     c->a->resync = NULL;
     c->open = c->settled = false;
+    tdm_self_connected(self, false);
 }
 
 static void stop_now(tdm_self *self)
@@ -415,10 +418,16 @@ static void on_stop(tdm_self *self, struct conn *c)
 static int conn_init(tdm_self *self, void *state, const struct tdm_start *start)
 {
     struct conn *c = state;
+    char name[216];
 
     memcpy(&c->a, start->arg, sizeof c->a);
     c->backoff = (struct backoff){ .min_ms = c->a->cfg.backoff_min_ms, .max_ms = c->a->cfg.backoff_max_ms };
     tdm_self_tag(self, c->a->cfg.name);
+    tdm_self_connected(self, false);
+    const int err =
+        tdm_register(self, name, (size_t)snprintf(name, sizeof name, "source:%.200s", c->a->cfg.name));
+    if (err != TDM_OK)
+        return tdm_fail(self, err, "name %s", name);
     atomic_store_explicit(&c->a->conn_actor, tdm_self_pid(self).id, memory_order_relaxed);
     resync_free(c->a->resync); /* of an incarnation that crashed */
     c->a->resync = NULL;

@@ -5,6 +5,9 @@
  * server is asked what it holds, and calls are adopted or ended accordingly; the connection is tried
  * for ever, with a growing, jittered delay.
  *
+ * The connection actor is registered as "source:<name>". It stands for the server: when the line is lost, who monitors or
+ * is linked to it is told `noconnection`, and so is who tries while there is none; the actor lives on and connects again.
+ *
  * The module that serves a channel has the name of the Stasis app: Stasis(reception) runs the app
  * added by tdm_app_add() as "reception". */
 #ifndef TANDEM_ARI_H

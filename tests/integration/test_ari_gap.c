@@ -1,6 +1,7 @@
 /* After a gap: connections that end, servers that restart, programs that quarrel over an app. */
 #include "ari_story.h"
 
+#include "tandem/log.h"
 #include "tandem/metrics.h"
 #include "tandem/registry.h"
 
@@ -53,6 +54,46 @@ Test(ari_gap, known_calls_are_told_gone_ones_ended_and_new_ones_adopted)
     cr_assert(eq(u64, state.connects, 2));
     cr_assert(eq(sz, state.calls, 2));
     cr_assert(eq(i64, tdm_counter_by_name("tandem_ari_gaps_total"), 1));
+    story_close(&st);
+}
+
+/* Watches the line to "pbx" and says in the log what it hears. */
+static int watch(tdm_self *self, void *state, const struct tdm_start *start)
+{
+    (void)state, (void)start;
+    return tdm_monitor_name(self, "source:pbx", strlen("source:pbx")) != 0 ? TDM_OK : TDM_ENOMEM;
+}
+
+static int hear_down(tdm_self *self, void *state, struct tdm_msg *msg)
+{
+    char why[64];
+
+    (void)self, (void)state;
+    if (msg->type != TDM_MSG_DOWN)
+        return TDM_OK;
+    const struct tdm_notice *n = tdm_msg_view(msg);
+    tdm_log_info("test.down", "reason=%s", tdm_reason_str(&n->reason, why, sizeof why));
+    return TDM_OK;
+}
+
+Test(ari_gap, H9_who_watches_a_source_is_told_once_that_its_connection_was_lost)
+{
+    static const struct tdm_behaviour watcher = { .name = "watcher", .init = watch, .handle = hear_down };
+    struct story st;
+    tdm_pid pid;
+
+    story_open(&st);
+    story_start(&st, NULL);
+    cr_assert(ari_server_wait_open(st.server, 1));
+    cr_assert(story_wait_log(&st, "ari.resync", st.cfg.name));
+    cr_assert(eq(int, tdm_spawn(st.rt, &(struct tdm_spawn_cfg){ .behaviour = &watcher }, &pid), TDM_OK));
+    story_say_start(&st, "c1");
+    cr_assert(story_wait(&st, "start", "c1", NULL, 1));
+    cr_assert(not(story_logged(&st, "test.down")));
+    holds(&st, "\"c1\"", "[" CHANNEL("c1", "Up", "ivr") "]");
+    ari_server_drop(st.server);
+    cr_assert(story_wait_log(&st, "test.down", "reason=noconnection"));
+    cr_assert(story_wait(&st, "event", "c1", "TandemGap", 1), "the actor that was watched lives on");
     story_close(&st);
 }
 
