@@ -90,7 +90,7 @@ static int serve(const struct run *run, struct tdm_heart *heart, const sigset_t 
     err = tdm_heart_beat(heart, rt);
     if (err == TDM_OK)
         err = program_start(&p, rt, cfg);
-    if (err < 0)
+    if (err != TDM_OK)
         return cannot_start(rt, "", err);
     struct stop stop = { .set = set, .heart = heart };
     while (stop.direct + stop.sent_on == 0)

@@ -101,7 +101,8 @@ static bool read_header(struct unit *u)
     if (u->version >= 4)
         skip(&u->files, 1); /* operations in one instruction */
     skip(&u->files, 1);
-    u->line_base = (int8_t)fixed(&u->files, 1);
+    int base = (int)fixed(&u->files, 1);
+    u->line_base = base < 128 ? base : base - 256; /* a signed byte */
     u->line_range = (unsigned)fixed(&u->files, 1);
     u->opcode_base = (unsigned)fixed(&u->files, 1);
     u->lengths = u->files.at;

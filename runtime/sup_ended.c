@@ -249,6 +249,8 @@ static int dynamic_ended(tdm_self *self, struct sup *s, struct child *c)
     bool asked = e != NULL && (e->asked_to_stop || s->phase == STOPPING);
     struct tdm_sup_reply r = { .err = e != NULL && e->on_request ? TDM_ESHUTDOWN : TDM_OK };
 
+    if (e != NULL)
+        sup_clear_timer(self, e);
     if (asked || s->phase == STOPPING) {
         if (s->phase == STOPPING)
             family_count_end(c);
@@ -274,10 +276,9 @@ int sup_child_ended(tdm_self *self, struct sup *s, struct child *c)
 {
     struct entry *e = c->entry;
 
-    if (e != NULL)
-        sup_clear_timer(self, e);
     if (sup_dynamic(s))
         return dynamic_ended(self, s, c);
+    sup_clear_timer(self, e);
     if (s->phase == STOPPING)
         return ended_while_stopping(self, s, e);
     if (e->state == COMING)

@@ -255,12 +255,29 @@ static void step(struct audit *a, const struct step *s)
     audit_call_settle(a, c, false);
 }
 
-static bool read_step(const char *line, struct step *s)
+/* The next word of a line as a number. */
+static bool read_number(char **line, uint64_t *ret)
 {
-    const int got = sscanf(line, "%c %159s %" SCNu64 " %" SCNu64 " %" SCNu64, &s->kind, s->id, &s->pid,
-                           &s->number, &s->at_us);
+    const char *word = strsep(line, " ");
+    char *end;
 
-    return (got == 5 && (s->kind == 'b' || s->kind == 'e')) || (got == 4 && s->kind == 'g');
+    if (word == NULL || *word < '0' || *word > '9')
+        return false;
+    *ret = strtoull(word, &end, 10);
+    return *end == '\0';
+}
+
+static bool read_step(char *line, struct step *s)
+{
+    const char *kind = strsep(&line, " "), *id = strsep(&line, " ");
+
+    if (id == NULL || strlen(kind) != 1 || strlen(id) >= sizeof s->id)
+        return false;
+    s->kind = *kind;
+    memcpy(s->id, id, strlen(id) + 1);
+    if (!read_number(&line, &s->pid) || !read_number(&line, &s->number))
+        return false;
+    return s->kind == 'g' || ((s->kind == 'b' || s->kind == 'e') && read_number(&line, &s->at_us));
 }
 
 /* All actors of the process before are gone with it; what they did not tell is not known. */
@@ -290,7 +307,7 @@ bool audit_trail(struct audit *a, char *text)
     char *rest = text, *line = strsep(&rest, "\n");
     struct step s = { .kind = 0 };
 
-    if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64, &run, &batch, &dropped) != 3)
+    if (!read_number(&line, &run) || !read_number(&line, &batch) || !read_number(&line, &dropped))
         return false;
     const bool past = is_earlier(a, run);
 
