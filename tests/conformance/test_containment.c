@@ -275,9 +275,10 @@ static size_t records_dropped(struct world *w, int from, size_t records)
     return dropped;
 }
 
-REAL_TEST_WITH(containment, J7_a_log_that_nobody_reads_holds_up_nobody, { 0 })
+REAL_TEST_WITH(containment, J7_a_log_that_nobody_reads_holds_up_nobody, { .rounds = 1000 })
 {
-    enum { PLACES = 100, EACH = 1000 };
+    enum { PLACES = 100 };
+    const uint32_t each = w->rounds;
     struct tdm_child_spec t = CHILD(w, "t", 0, .restart = TDM_PERMANENT, .mail = TDM_MAIL_KEEP);
     struct tdm_sup_cfg cfg = { .strategy = TDM_DYNAMIC,
                                .intensity = 100000,
@@ -294,14 +295,14 @@ REAL_TEST_WITH(containment, J7_a_log_that_nobody_reads_holds_up_nobody, { 0 })
     for (int i = 0; i < PLACES; i++) {
         tdm_place p;
         check_eq(w, tdm_sup_start_dynamic(w->rt, sup, &quiet, sizeof quiet, NULL, &p), TDM_OK);
-        for (int k = 0; k < EACH; k++)
+        for (uint32_t k = 0; k < each; k++)
             check_eq(w, tell_place(w, p, exit_error, NULL), TDM_OK);
     }
     /* All of it happens while the pipe is full: whoever waited for it would wait for ever. */
-    while (tdm_counter_by_name("tandem_actors_crashed_total") - before < PLACES * EACH)
+    while (tdm_counter_by_name("tandem_actors_crashed_total") - before < PLACES * each)
         let_pass(w, TDM_MS(1));
     /* Two records each: of the crash, and of the supervisor. */
-    check(w, records_dropped(w, nobody_reads[0], 2 * PLACES * EACH) > PLACES * EACH);
+    check(w, records_dropped(w, nobody_reads[0], 2 * PLACES * each) > PLACES * each);
     tdm_log_configure(NULL);
     close(nobody_reads[1]);
 }

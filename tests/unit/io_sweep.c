@@ -9,10 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sanitizer.h"
 #include "tandem/err.h"
 
 enum { ERRORS = 8, SEEDS_MOST = 3 };
 #define ALWAYS UINT64_MAX
+#ifdef UNDER_TSAN
+#define RUNS_PART 4 /* ten times slower */
+#else
+#define RUNS_PART 1
+#endif
 
 /* What each kind of call may plausibly say. */
 static const int errors[TDM_SIM_CALLS][ERRORS] = {
@@ -183,10 +189,11 @@ static bool one_alone(void)
 static uint64_t stride(const struct sweep *s, uint64_t calls, uint64_t each)
 {
     const char *all = getenv("TANDEM_FAULTS");
+    uint64_t most = s->most / RUNS_PART;
 
-    if (s->most == 0 || (all != NULL && strcmp(all, "all") == 0) || calls * each <= s->most)
+    if (s->most == 0 || (all != NULL && strcmp(all, "all") == 0) || calls * each <= most)
         return 1;
-    return (calls * each + s->most - 1) / s->most;
+    return (calls * each + most - 1) / most;
 }
 
 static void at_call(uint64_t seed, uint64_t nth)

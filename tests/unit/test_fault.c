@@ -12,21 +12,6 @@
 #include "tandem/log.h"
 #include "worlds.h"
 
-#if defined(__SANITIZE_THREAD__)
-/* It delivers asynchronous signals at the next system call only, and does not find a jump buffer that was set in a
- * shared library ("can't find longjmp buf"). Contained faults under it: tests/conformance/test_containment.c. */
-#define WITH_TSAN true
-#else
-#define WITH_TSAN false
-#endif
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-/* They come between the app and libc: what is called is the sanitizer's, and not left. */
-#define WITH_SANITIZER true
-#else
-#define WITH_SANITIZER false
-#endif
-
 static _Atomic bool never;
 
 static int loop_for_ever(tdm_self *self, void *arg)
@@ -37,12 +22,11 @@ static int loop_for_ever(tdm_self *self, void *arg)
     return TDM_OK;
 }
 
-REAL_TEST_WITH(fault, J5_a_callback_that_never_ends_is_ended_and_its_worker_goes_on, { .stuck_after_ms = 30 })
+REAL_TEST_WITH(fault, J5_a_callback_that_never_ends_is_ended_and_its_worker_goes_on,
+               { .stuck_after_ms = 30, .skip = NO_ASYNCHRONOUS_SIGNALS })
 {
     tdm_pid watcher = spawn_worker(w, 1), bystander = spawn_worker(w, 2);
 
-    if (WITH_TSAN)
-        return;
     for (size_t i = 0; i < 4; i++) {
         tdm_pid a = spawn_worker(w, 3);
         ask(w, watcher, monitor_it, &a);
@@ -54,27 +38,25 @@ REAL_TEST_WITH(fault, J5_a_callback_that_never_ends_is_ended_and_its_worker_goes
     check_eq(w, marks_of(w, "term", 3), 0);
 }
 
-REAL_TEST_WITH(fault, J5_a_fiber_that_never_waits_is_ended_too, { .stuck_after_ms = 30 })
+REAL_TEST_WITH(fault, J5_a_fiber_that_never_waits_is_ended_too,
+               { .stuck_after_ms = 30, .skip = NO_ASYNCHRONOUS_SIGNALS })
 {
     tdm_pid watcher = spawn_worker(w, 1);
     tdm_pid a = spawn_with(w, 2, (struct tdm_spawn_cfg){ .behaviour = &fiber_worker });
 
-    if (WITH_TSAN)
-        return;
     ask(w, watcher, monitor_it, &a);
     tell(w, a, loop_for_ever, NULL);
     wait_marks(w, "down", 1);
     check_eq(w, mark_at(w, "down", 0).reason.code, TDM_ESTUCK);
 }
 
-WORLD_TEST_WITH(fault, J4_every_fault_is_contained_in_a_program_with_the_shared_library, { .seeds = 5 })
+WORLD_TEST_WITH(fault, J4_every_fault_is_contained_in_a_program_with_the_shared_library,
+                { .seeds = 5, .skip = NO_JUMP })
 {
     deed *const faults[] = { write_null, call_null, divide_by_zero, call_abort, overflow_stack, fail_assert };
     const struct tdm_behaviour *forms[] = { &worker, &fiber_worker };
     tdm_pid watcher = spawn_worker(w, 1);
 
-    if (WITH_TSAN)
-        return;
     for (size_t i = 0; i < 12; i++) {
         tdm_pid a = spawn_with(w, 2, (struct tdm_spawn_cfg){ .behaviour = forms[i / 6] });
         ask(w, watcher, monitor_it, &a);
@@ -118,7 +100,8 @@ static int copy_for_ever(tdm_self *self, void *arg)
     return TDM_OK;
 }
 
-REAL_TEST_WITH(fault, J5_a_callback_that_blocks_in_libc_is_ended_too, { .stuck_after_ms = 30 })
+REAL_TEST_WITH(fault, J5_a_callback_that_blocks_in_libc_is_ended_too,
+               { .stuck_after_ms = 30, .skip = NOT_IN_LIBC })
 {
     pthread_mutex_t locked = PTHREAD_MUTEX_INITIALIZER;
     int nobody[2];
@@ -126,8 +109,6 @@ REAL_TEST_WITH(fault, J5_a_callback_that_blocks_in_libc_is_ended_too, { .stuck_a
     void *args[] = { NULL, &nobody[0], &locked, NULL };
     tdm_pid watcher = spawn_worker(w, 1);
 
-    if (WITH_SANITIZER)
-        return;
     check_eq(w, pipe(nobody), 0);
     pthread_mutex_lock(&locked);
     for (size_t i = 0; i < 8; i++) {
@@ -174,12 +155,11 @@ static void note_stuck(void *ctx, const char *line, size_t bytes)
         mark(ctx, "unexpected", 0);
 }
 
-REAL_TEST_WITH(fault, J5_what_a_stuck_callback_was_found_doing_is_told_once, { .stuck_after_ms = 30 })
+REAL_TEST_WITH(fault, J5_what_a_stuck_callback_was_found_doing_is_told_once,
+               { .stuck_after_ms = 30, .skip = NOT_IN_LIBC })
 {
     tdm_pid a = spawn_worker(w, 1), b = spawn_worker(w, 2);
 
-    if (WITH_SANITIZER)
-        return;
     tdm_log_configure(&(struct tdm_log_cfg){ .level = TDM_LOG_WARN, .sink = note_stuck, .sink_ctx = w });
     tell(w, a, loop_for_ever, NULL);
     wait_end(w, a);
@@ -214,12 +194,11 @@ static int loop_then_send(tdm_self *self, void *arg)
     return TDM_OK;
 }
 
-REAL_TEST_WITH(fault, J5_nothing_is_left_of_a_callback_that_was_ended, { .stuck_after_ms = 30 })
+REAL_TEST_WITH(fault, J5_nothing_is_left_of_a_callback_that_was_ended,
+               { .stuck_after_ms = 30, .skip = NO_ASYNCHRONOUS_SIGNALS })
 {
     tdm_pid first = spawn_worker(w, 9);
 
-    if (WITH_TSAN)
-        return;
     ask(w, first, do_nothing, NULL);
     size_t threads = threads_of_this_process();
     for (int i = 0; i < 4; i++) {
@@ -254,13 +233,11 @@ static int malloc_for_ever(tdm_self *self, void *arg)
 }
 
 REAL_TEST_WITH(fault, a_callback_that_mallocs_without_end_is_ended_with_words,
-               { .callback_memory_limit = 32u << 20 })
+               { .callback_memory_limit = 32u << 20, .skip = NOT_IN_LIBC })
 {
     size_t sizes[] = { 32, 600, 64 * 1024, 4 << 20 };
     tdm_pid watcher = spawn_worker(w, 1), bystander = spawn_worker(w, 2);
 
-    if (WITH_SANITIZER)
-        return;
     for (size_t i = 0; i < 4; i++) {
         tdm_pid a = spawn_worker(w, 3);
         ask(w, watcher, monitor_it, &a);
@@ -288,13 +265,11 @@ static int use_null_of_malloc(tdm_self *self, void *arg)
     return TDM_OK;
 }
 
-REAL_TEST_WITH(fault, a_null_from_malloc_that_nobody_looked_at_is_contained, { 0 })
+REAL_TEST_WITH(fault, a_null_from_malloc_that_nobody_looked_at_is_contained, { .skip = NOT_IN_LIBC })
 {
     tdm_pid watcher = spawn_worker(w, 1);
     tdm_pid a = spawn_worker(w, 2);
 
-    if (WITH_SANITIZER)
-        return;
     ask(w, watcher, monitor_it, &a);
     tell(w, a, use_null_of_malloc, NULL);
     wait_marks(w, "down", 1);
@@ -313,13 +288,11 @@ static int copy_from_null(tdm_self *self, void *arg)
     return to[0];
 }
 
-REAL_TEST_WITH(fault, a_bad_pointer_given_to_memcpy_is_the_callers, { 0 })
+REAL_TEST_WITH(fault, a_bad_pointer_given_to_memcpy_is_the_callers, { .skip = NOT_IN_LIBC })
 {
     tdm_pid watcher = spawn_worker(w, 1);
     tdm_pid a = spawn_worker(w, 2);
 
-    if (WITH_SANITIZER)
-        return;
     ask(w, watcher, monitor_it, &a);
     tell(w, a, copy_from_null, NULL);
     wait_marks(w, "down", 1);
@@ -328,8 +301,6 @@ REAL_TEST_WITH(fault, a_bad_pointer_given_to_memcpy_is_the_callers, { 0 })
 }
 
 /* ---- faults that end the process, on purpose --------------------------------------------------- */
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* those end it in a way of their own */
 
 static int free_twice(tdm_self *self, void *arg)
 {
@@ -446,6 +417,7 @@ Test(fault, a_fault_that_cannot_be_contained_ends_the_process_with_a_report, .ti
     };
     static char text[16384];
 
+    SKIP_IF(NOT_ITS_END);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         cr_expect(last_words_of(ends[i].fn, text, sizeof text) == ends[i].signo, "case %zu", i);
         cr_expect(strstr(text, ": this process ends\n") != NULL, "case %zu: %s", i, text);
@@ -455,4 +427,3 @@ Test(fault, a_fault_that_cannot_be_contained_ends_the_process_with_a_report, .ti
         cr_expect(strstr(text, "  what to do  ") != NULL, "case %zu: %s", i, text);
     }
 }
-#endif

@@ -15,6 +15,7 @@
 
 #include "log.h"
 #include "log_line.h"
+#include "sanitizer.h"
 #include "tandem/err.h"
 
 TestSuite(log, .timeout = 60);
@@ -459,23 +460,13 @@ Test(log, J7_a_stalled_reader_stalls_no_thread_that_logs)
     close(fd[1]);
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN true /* it forbids threads in the child of a process that had some */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN true
-#endif
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN false
-#endif
-
-Test(log, a_forked_child_logs_on_its_own, .disabled = UNDER_TSAN)
+Test(log, a_forked_child_logs_on_its_own)
 {
     FILE *f = tmpfile();
     char line[256];
     int status = 0;
 
+    SKIP_IF(NOT_UNDER_TSAN("forbids threads in the child of a process that had some"));
     tdm_log_configure(&(struct tdm_log_cfg){ .fd = fileno(f) });
     tdm_log_info("parent", "n=1");
     tdm_log_flush();

@@ -12,13 +12,6 @@
 #include "tandem/module.h"
 #include "worlds.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN \
-    true /* it can not jump out of a fault in a program with the shared library; see test_fault.c */
-#else
-#define WITH_TSAN false
-#endif
-
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static char folder[64];
@@ -263,10 +256,8 @@ WORLD_TEST_WITH(module_file, a_file_that_may_not_be_trusted_or_is_no_module_is_r
     remove_folder();
 }
 
-WORLD_TEST_WITH(module_file, a_fault_in_its_code_ends_that_actor_alone, { .seeds = 3 })
+WORLD_TEST_WITH(module_file, a_fault_in_its_code_ends_that_actor_alone, { .seeds = 3, .skip = NO_JUMP })
 {
-    if (WITH_TSAN)
-        return;
     make_folder();
     install("counter_1", "counter.so");
     check_eq(w, load(w, "counter.so"), TDM_OK);
@@ -279,10 +270,9 @@ WORLD_TEST_WITH(module_file, a_fault_in_its_code_ends_that_actor_alone, { .seeds
     remove_folder();
 }
 
-REAL_TEST_WITH(module_file, a_callback_of_its_code_that_never_ends_is_ended, { .stuck_after_ms = 30 })
+REAL_TEST_WITH(module_file, a_callback_of_its_code_that_never_ends_is_ended,
+               { .stuck_after_ms = 30, .skip = NO_ASYNCHRONOUS_SIGNALS })
 {
-    if (WITH_TSAN)
-        return;
     make_folder();
     install("counter_1", "counter.so");
     install("counter_2", "next.so");

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sanitizer.h"
 #include "tandem/env.h"
 #include "tandem/fiber.h"
 #include "tandem/registry.h"
@@ -66,6 +67,7 @@ struct world_opts {
     uint32_t seeds;  /* at most so many; for bodies that are long */
     uint32_t rounds; /* see above */
     bool split;
+    const char *skip; /* why it is not run here (see sanitizer.h), or NULL */
 };
 
 typedef void world_body(struct world *w);
