@@ -257,7 +257,10 @@ static int init(tdm_self *self, tdm_call *call, const struct tdm_start *start, b
 
 static int init_fiber(tdm_self *self, void *state, const struct tdm_start *start)
 {
-    tdm_stack(self, app_registry_stack_bytes()); /* apps may have come since the source was started */
+    tdm_call *call = state;
+
+    call->stack_bytes = app_registry_stack_bytes(); /* apps may have come since the source was started */
+    tdm_stack(self, call->stack_bytes);
     return init(self, state, start, true);
 }
 
@@ -382,12 +385,15 @@ static int run(tdm_self *self, void *state)
     tdm_call *call = state;
     int err = begin(call);
 
-    (void)self;
     if (err != TDM_OK)
         return err;
     do {
         err = run_app(call);
-    } while (err > 0);
+    } while (err > 0 && call->app->app.stack_bytes <= call->stack_bytes);
+    if (err > 0) { /* moved to an app, or a version, that needs more than there was at our start */
+        call->stack_bytes = call->app->app.stack_bytes;
+        return tdm_run_again(self, call->stack_bytes);
+    }
     if (err < 0)
         return err;
     call_close(call);

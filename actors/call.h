@@ -103,7 +103,8 @@ struct tdm_call {
     const char *const *argv;
     int argc;
     uint32_t restarts;
-    bool fiber; /* a stack of our own: waiting verbs are possible */
+    uint32_t stack_bytes; /* of a fiber */
+    bool fiber;           /* a stack of our own: waiting verbs are possible */
     bool begun;
     bool answered;
     bool leaving; /* hangup, hand_back or move of ours is under way or done */

@@ -282,9 +282,11 @@ void family_describe_start(struct tdm_self *a, struct tdm_start *start);
 size_t family_ancestors(const struct tdm_self *a, char *buf, size_t bytes);
 
 /* ---- fiber.c --------------------------------------------------------------------------------- */
-enum { FIBER_WAITS = 1000 };
+enum { FIBER_WAITS = 1000, FIBER_GOES_ON = 1001 };
 int fiber_start(struct tdm_self *a, uint32_t stack_bytes);
-int fiber_resume(struct tdm_self *a); /* FIBER_WAITS, or what `run` returned */
+int fiber_resume(struct tdm_self *a); /* FIBER_WAITS, FIBER_GOES_ON, or what `run` returned */
+/* After FIBER_GOES_ON: the next resume runs it anew, on its other stack. */
+void fiber_go_on(struct tdm_self *a);
 void fiber_tell_stop(struct tdm_self *a);
 void fiber_taken(struct tdm_self *a, const struct tdm_msg *msg);
 /* What its code was given last and has not taken; no longer the fiber's. NULL: nothing. */

@@ -30,6 +30,7 @@ struct fiber {
     struct tdm_self *actor;
     char *stack; /* lowest address, the guard's */
     size_t stack_bytes;
+    struct fiber *next;      /* on another stack, once `run` has returned: see tdm_run_again() */
     struct tdm_msg *current; /* given to the code, ours to free */
     tdm_ref wait_timer;
     bool running, stop, timed_out;
@@ -212,11 +213,13 @@ static void entry(transfer_t t)
     f->worker = t.fctx;
     switched_to_fiber(f, NULL);
     int err = a->behaviour->run(a, a->state);
+    if (err == TDM_OK && f->next != NULL)
+        to_worker(f, FIBER_GOES_ON); /* and never back */
     if (f->stop && (err == TDM_OK || err == TDM_ESTOP || err > 0)) {
         actor_set_reason(a, &(struct tdm_reason){ .kind = TDM_EXIT_SHUTDOWN });
         err = TDM_OK;
     }
-    to_worker(f, err == FIBER_WAITS ? TDM_STOP : err);
+    to_worker(f, err >= FIBER_WAITS ? TDM_STOP : err);
     __builtin_unreachable();
 }
 
@@ -226,7 +229,8 @@ void tdm_stack(tdm_self *self, uint32_t bytes)
         self->start->cfg.stack_bytes = bytes;
 }
 
-int fiber_start(struct tdm_self *a, uint32_t stack_bytes)
+/* Lies at the top of the stack that it is made with. NULL: no memory. */
+static struct fiber *fiber_new(struct tdm_self *a, uint32_t stack_bytes)
 {
     size_t bytes = stack_bytes == 0
                        ? STACK_BYTES
@@ -234,7 +238,7 @@ int fiber_start(struct tdm_self *a, uint32_t stack_bytes)
     char *stack = stack_get(a->rt->stacks, bytes);
 
     if (stack == NULL)
-        return TDM_ENOMEM;
+        return NULL;
     char *top = (char *)((uintptr_t)(top_of(stack, bytes)) & ~(uintptr_t)63);
     struct fiber *f = (struct fiber *)(top - ((sizeof *f + 63) & ~(size_t)63));
     memset(f, 0, sizeof *f);
@@ -245,8 +249,43 @@ int fiber_start(struct tdm_self *a, uint32_t stack_bytes)
 #ifdef WITH_TSAN
     f->tsan_self = __tsan_create_fiber(0);
 #endif
-    a->fiber = f;
-    return TDM_OK;
+    return f;
+}
+
+static void fiber_free(struct tdm_self *a, struct fiber *f)
+{
+    if (f == NULL)
+        return;
+#ifdef WITH_TSAN
+    __tsan_destroy_fiber(f->tsan_self);
+#endif
+    stack_put(a->rt->stacks, f->stack, f->stack_bytes);
+}
+
+int fiber_start(struct tdm_self *a, uint32_t stack_bytes)
+{
+    a->fiber = fiber_new(a, stack_bytes);
+    return a->fiber != NULL ? TDM_OK : TDM_ENOMEM;
+}
+
+int tdm_run_again(tdm_self *self, uint32_t stack_bytes)
+{
+    struct fiber *f = self->fiber;
+
+    if (f == NULL || !f->running || f->next != NULL)
+        return TDM_ESTATE;
+    f->next = fiber_new(self, stack_bytes);
+    return f->next != NULL ? TDM_OK : TDM_ENOMEM;
+}
+
+void fiber_go_on(struct tdm_self *a)
+{
+    struct fiber *old = a->fiber;
+
+    a->fiber = old->next;
+    a->fiber->current = old->current;
+    a->fiber->stop = old->stop;
+    fiber_free(a, old);
 }
 
 int fiber_resume(struct tdm_self *a)
@@ -306,10 +345,8 @@ void fiber_release(struct tdm_self *a)
 
     a->fiber = NULL;
     tdm_msg_free(a->rt, f->current);
-#ifdef WITH_TSAN
-    __tsan_destroy_fiber(f->tsan_self);
-#endif
-    stack_put(a->rt->stacks, f->stack, f->stack_bytes);
+    fiber_free(a, f->next);
+    fiber_free(a, f);
 }
 
 void fiber_tell_stop(struct tdm_self *a)

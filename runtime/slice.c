@@ -281,6 +281,10 @@ static bool step_fiber(struct tdm_self *a)
 {
     int err = fiber_resume(a);
 
+    if (err == FIBER_GOES_ON) {
+        fiber_go_on(a);
+        return true;
+    }
     if (err != FIBER_WAITS) {
         obey_return(a, err == TDM_OK ? TDM_STOP : err);
         return false;

@@ -83,7 +83,7 @@ tdm_ref tdm_hand_back_start(tdm_call *call, const char *context, const char *ext
  * it runs as soon as the caller returns, which it must. A restart then begins in that app. Any other app
  * is the switch's to find (ARI move), and the present actor ends.
  * Errors: TDM_ENOTFOUND nobody serves it; TDM_ENOTSUP from a behaviour app to a function app, which would
- * need a stack; TDM_ETOOBIG. */
+ * need a stack; TDM_ETOOBIG. A function app that needs more stack than the call has gets a new one. */
 int tdm_move(tdm_call *call, const char *app, const char *args);
 tdm_ref tdm_move_start(tdm_call *call, const char *app, const char *args);
 

@@ -27,6 +27,12 @@ int tdm_await(tdm_self *self, tdm_ref request, struct tdm_msg **reply);
 /* In init only: the stack that `run` gets, in place of the one that the spawn named. 0: the default. */
 void tdm_stack(tdm_self *self, uint32_t bytes);
 
+/* In run only: when it has returned TDM_OK it is called once more, on a new stack of so many bytes (0: the default).
+ * The state, the mail and the last message received stay; what lay on the old stack is gone. For code that goes on
+ * with other code which needs more stack than it has.
+ * Errors:  TDM_ESTATE not in run, or arranged already; TDM_ENOMEM: run is not called again. */
+int tdm_run_again(tdm_self *self, uint32_t stack_bytes);
+
 /* Sleep; mail waits meanwhile. TDM_OK or TDM_ESTOP. */
 int tdm_sleep(tdm_self *self, uint64_t ns);
 

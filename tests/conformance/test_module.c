@@ -448,7 +448,7 @@ WORLD_TEST(module, L4_code_change_fails_for_one_of_ten_and_nine_move)
     check_eq(w, moves.fibers + moves.ended, 0);
     for (uint64_t i = 0; i < 10; i++)
         is_on(w, a[i], i == REFUSES ? "one" : "two", 100 + i);
-    check_eq(w, marks_of(w, "seen", 2), 10); /* the state came along, or stayed */
+    wait_marks_of(w, "seen", 2, 10); /* the state came along, or stayed */
     check_eq(w, info(w).actors, 9);
     check_eq(w, info(w).old_actors, 1);
     check_eq(w, marks(w, "unload"), 0);

@@ -191,3 +191,72 @@ WORLD_TEST(fiber, tdm_exit_leaves_at_once)
     check_eq(w, marks(w, "not reached"), 0);
     check(w, strcmp(mark_at(w, "term", 0).reason.text, "enough") == 0);
 }
+
+/* ---- once more, on another stack ------------------------------------------------------------- */
+
+enum { LARGE = 300 * 1024 };
+
+static int need_much(tdm_self *self, struct world *w)
+{
+    volatile char large[LARGE - 50 * 1024]; /* on the first stack it would fault */
+    struct tdm_msg *m;
+
+    for (size_t i = 0; i < sizeof large; i += 1024)
+        large[i] = 1;
+    mark(w, "large", (uint64_t)large[0]);
+    while (tdm_receive(self, TDM_FOREVER, &m) == TDM_OK)
+        mark(w, "second", *(const uint64_t *)tdm_msg_view(m));
+    return TDM_OK;
+}
+
+static int twice(tdm_self *self, struct world *w)
+{
+    struct tdm_msg *m;
+
+    if (marks(w, "first") > 0)
+        return need_much(self, w);
+    if (tdm_receive(self, TDM_FOREVER, &m) != TDM_OK)
+        return TDM_EPEER;
+    check_eq(w, tdm_run_again(self, LARGE), TDM_OK);
+    check_eq(w, tdm_run_again(self, LARGE), TDM_ESTATE);
+    mark(w, "first", *(const uint64_t *)tdm_msg_view(m));
+    return TDM_OK;
+}
+
+WORLD_TEST(fiber, may_run_once_more_on_a_larger_stack_and_loses_no_mail)
+{
+    tdm_pid f = spawn_plan(w, twice, (struct tdm_spawn_cfg){ 0 });
+
+    for (uint64_t i = 0; i < 10; i++)
+        check_eq(w, send_number(w, f, i), TDM_OK);
+    wait_marks(w, "second", 9);
+    check_eq(w, marks(w, "large"), 1);
+    check_eq(w, mark_at(w, "first", 0).n, 0);
+    for (size_t i = 0; i < 9; i++)
+        check_eq(w, mark_at(w, "second", i).n, i + 1);
+    tdm_stop(w->rt, f); /* heard on the new stack */
+    wait_end(w, f);
+    check_eq(w, (uint64_t)mark_at(w, "term", 0).reason.kind, TDM_EXIT_SHUTDOWN);
+}
+
+static int leave_with_a_stack_in_hand(tdm_self *self, struct world *w)
+{
+    struct tdm_msg *m;
+
+    check_eq(w, tdm_run_again(self, LARGE), TDM_OK);
+    mark(w, "ready", 0);
+    return tdm_receive(self, TDM_FOREVER, &m) == TDM_OK ? TDM_EPEER : TDM_OK;
+}
+
+WORLD_TEST(fiber, an_end_before_it_runs_once_more_gives_both_stacks_back)
+{
+    tdm_pid killed = spawn_plan(w, leave_with_a_stack_in_hand, (struct tdm_spawn_cfg){ 0 });
+    tdm_pid failed = spawn_plan(w, leave_with_a_stack_in_hand, (struct tdm_spawn_cfg){ 0 });
+
+    wait_marks(w, "ready", 2);
+    tdm_kill(w->rt, killed);
+    check_eq(w, send_number(w, failed, 1), TDM_OK);
+    wait_end(w, killed);
+    wait_end(w, failed);
+    check_eq(w, marks(w, "ready"), 2);
+}
