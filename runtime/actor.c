@@ -129,6 +129,12 @@ static int prepare(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, stru
     return err;
 }
 
+/* A fiber's is made with its stack: whether it is one may be known only then. */
+static int extend(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
+{
+    return cfg->overflow == TDM_DROP_OLDEST ? inbox_extend(a) : TDM_OK;
+}
+
 int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct tdm_self **ret)
 {
     int err = check_cfg(cfg);
@@ -141,9 +147,11 @@ int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct t
     if (err < 0)
         return err;
     struct tdm_self *a = slot_take(rt);
-    if (a == NULL) {
+    if (a == NULL || extend(a, cfg) < 0) {
         runtime_free_block(rt, start, start->bytes);
         module_use_free(rt, use);
+        if (a != NULL)
+            slot_give(a);
         return TDM_ENOMEM;
     }
     a->flags = 0;
@@ -153,10 +161,6 @@ int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct t
     a->inbox = NULL;
     a->inbox_count = 0;
     a->handled = 0;
-    a->staged = NULL;
-    a->staged_count = 0;
-    a->scanned = a->sift_at = &a->inbox;
-    a->pinned = NULL;
     a->child = NULL;
     a->family = NULL;
     a->history = NULL;
@@ -170,6 +174,7 @@ int actor_make(struct tdm_runtime *rt, const struct tdm_spawn_cfg *cfg, struct t
         module_use_free(rt, use);
         if (a->tag != NULL)
             runtime_free_block(rt, a->tag, 64);
+        inbox_leave(a);
         slot_give(a);
         return err;
     }
@@ -201,8 +206,10 @@ int actor_relaunch(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
 {
     struct start_info *start;
     struct module_use *use = NULL;
-    int err = prepare(a->rt, cfg, &start, &use);
+    int err = extend(a, cfg);
 
+    if (err == TDM_OK)
+        err = prepare(a->rt, cfg, &start, &use);
     if (err < 0)
         return err;
     clear_incarnation(a, cfg);

@@ -20,6 +20,7 @@ struct membership;
 struct piece;
 struct child;
 struct module_use;
+struct inbox_more;
 
 enum {
     CONTROL_STOP = 1,
@@ -61,22 +62,18 @@ struct tdm_self {
     uint32_t slot;
     _Atomic uint16_t limit; /* relaxed: set before the address is known, the same for all incarnations */
     _Atomic uint8_t overflow;
-    uint8_t fibers;                 /* 1: runs on a stack of its own */
-    pthread_spinlock_t inbox_lock;  /* see inbox.c */
-    pthread_spinlock_t family_lock; /* of `family`, for those who start children from other threads */
-    _Atomic uint64_t place_end;     /* what tdm_place_end() said, with the birth it meant; see family.c */
+    uint8_t fibers; /* 1: runs on a stack of its own */
+    /* for other threads, short: of `family`, when they start children, and of the inbox, when they drop the oldest */
+    pthread_spinlock_t lock;
+    uint32_t next_gen;          /* the slot's, over all tenants; see slot.c */
+    _Atomic uint64_t place_end; /* what tdm_place_end() said, with the birth it meant; see family.c */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
     /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
     alignas(64) struct tdm_msg *inbox; /* taken from the box, oldest first */
     uint32_t inbox_count;
-    uint32_t handled;         /* read, but still counted in the box */
-    struct tdm_msg **scanned; /* in the inbox: what a fiber's present wait has seen */
-    struct tdm_msg **sift_at; /* in the inbox: from here on it is not sifted yet */
-    struct tdm_msg *pinned;   /* a fiber looks at it */
-    struct tdm_msg *staged;   /* taken from the box by a sender; see inbox.c, as for the lock */
-    uint32_t staged_count;
-    bool inbox_shared;                 /* TDM_DROP_OLDEST: all of these are under the lock */
+    uint32_t handled;        /* read, but still counted in the box */
+    struct inbox_more *more; /* of a fiber, and of a mailbox with TDM_DROP_OLDEST; else NULL; see inbox.c */
     _Atomic(struct account *) account; /* of its class; read by senders who found the box full */
     const struct tdm_behaviour *behaviour;
     void *state;
@@ -98,8 +95,8 @@ struct tdm_self {
     uint64_t memory, memory_limit; /* tdm_alloc: what it has, with the headers; what it may have */
     uint32_t timers;               /* first of its timers, 0 none (see timer.c) */
     uint32_t flags;
-    uint32_t next_gen; /* the slot's, over all tenants; see slot.c */
 };
+_Static_assert(sizeof(struct tdm_self) == 256, "an idle actor is four cache lines");
 
 /* Why and how an actor ends, kept out of the common case's way. */
 struct exit_info {

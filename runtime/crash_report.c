@@ -62,13 +62,16 @@ void crash_hand_note(struct tdm_self *a, const struct tdm_msg *msg, bool taken)
 
     if (l == NULL)
         return;
+    l->hand.pid = 0;
+    if (tdm_log_level() > TDM_LOG_ERROR)
+        return; /* nobody will ask */
     l->hand = (struct crash_hand){ .pid = msg != NULL || taken ? pid_of(a) : 0 };
     if (taken) {
         l->hand.type = t->taken.type;
         l->hand.bytes = t->taken.bytes;
         l->hand.from = t->taken.from.id;
     }
-    if (msg == NULL || tdm_log_level() > TDM_LOG_ERROR)
+    if (msg == NULL)
         return;
     l->hand.type = msg->type;
     l->hand.bytes = msg->bytes;
@@ -259,23 +262,27 @@ static size_t write_line(const struct crash *c, const struct log_record *r, enum
     return log_fields_end(&f);
 }
 
-void crash_report(struct tdm_self *a, const struct tdm_reason *reason)
+static void write_report(const struct tdm_self *a, const struct tdm_reason *reason)
 {
-    struct landing *l = landing_of(a);
     struct log_record r;
     struct crash c;
     char line[LINE_BYTES];
     enum tdm_log_format format;
     enum log_shape shape = log_shape(&format);
 
-    if (tdm_log_level() <= TDM_LOG_ERROR) {
-        gather(&c, a, reason);
-        log_record_begin(&r, TDM_LOG_ERROR, "actor.crash");
-        size_t n = shape == LOG_SHAPE_LINE
-                       ? write_line(&c, &r, format, line, sizeof line)
-                       : crash_block(&c, &r, shape == LOG_SHAPE_COLOUR, line, sizeof line);
-        log_put(line, n);
-    }
+    gather(&c, a, reason);
+    log_record_begin(&r, TDM_LOG_ERROR, "actor.crash");
+    size_t n = shape == LOG_SHAPE_LINE ? write_line(&c, &r, format, line, sizeof line)
+                                       : crash_block(&c, &r, shape == LOG_SHAPE_COLOUR, line, sizeof line);
+    log_put(line, n);
+}
+
+void crash_report(struct tdm_self *a, const struct tdm_reason *reason)
+{
+    struct landing *l = landing_of(a);
+
+    if (tdm_log_level() <= TDM_LOG_ERROR)
+        write_report(a, reason);
     if (l == NULL)
         return;
     l->fresh = false; /* the next end is another's */

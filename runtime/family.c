@@ -108,9 +108,9 @@ void family_begin(struct family *f, struct tdm_self *sup)
 {
     f->sup = tdm_self_pid(sup);
     write_line(f, sup);
-    pthread_spin_lock(&sup->family_lock);
+    pthread_spin_lock(&sup->lock);
     sup->family = f;
-    pthread_spin_unlock(&sup->family_lock);
+    pthread_spin_unlock(&sup->lock);
 }
 
 /* ---- specs ----------------------------------------------------------------------------------- */
@@ -284,7 +284,7 @@ static int make_actor(struct child *c, const struct child_start *how)
     int err = actor_make(rt, &cfg, &c->actor);
     if (err < 0)
         return err;
-    c->launched_ns = rt->env->now_ns(rt->env);
+    c->launched_ns = c->actor->born_ns;
     c->actor->child = c;
     set_flags(c->actor, c);
     actor_launch(c->actor); /* before it enters: who stops the family must be able to reach it */
@@ -342,12 +342,12 @@ struct family *family_hold(struct tdm_runtime *rt, tdm_pid sup)
 
     if (a == NULL)
         return NULL;
-    pthread_spin_lock(&a->family_lock);
+    pthread_spin_lock(&a->lock);
     if (atomic_load_explicit(&a->gen, memory_order_acquire) == id_gen(sup.id) && a->family != NULL) {
         f = a->family;
         atomic_fetch_add_explicit(&f->refs, HOLD, memory_order_relaxed); /* the supervisor's is there still */
     }
-    pthread_spin_unlock(&a->family_lock);
+    pthread_spin_unlock(&a->lock);
     return f;
 }
 

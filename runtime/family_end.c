@@ -325,9 +325,9 @@ void family_ended(struct tdm_self *sup, const struct tdm_reason *reason)
     struct family *f = sup->family;
     struct child *ended = NULL;
 
-    pthread_spin_lock(&sup->family_lock);
+    pthread_spin_lock(&sup->lock);
     sup->family = NULL;
-    pthread_spin_unlock(&sup->family_lock);
+    pthread_spin_unlock(&sup->lock);
     family_stop(f);
     f->why = *reason; /* before CONTROL_PARENT, whose setting releases it */
     close_shards(f);

@@ -235,7 +235,7 @@ static struct fiber *fiber_new(struct tdm_self *a, uint32_t stack_bytes)
     size_t bytes = stack_bytes == 0
                        ? STACK_BYTES
                        : ((size_t)stack_bytes + 2 * GUARD_BYTES - 1) & ~(size_t)(GUARD_BYTES - 1);
-    char *stack = stack_get(a->rt->stacks, bytes);
+    char *stack = inbox_extend(a) < 0 ? NULL : stack_get(a->rt->stacks, bytes);
 
     if (stack == NULL)
         return NULL;

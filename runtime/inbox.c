@@ -5,6 +5,8 @@
  *            the sender's to drop, or the mailbox could not be kept within its limit while a callback of the reader takes
  *            its time; so there, and only there, everything here is under a lock.
  * Order:     inbox, then staged (what a sender moved out of the box, to get at the oldest), then the box.
+ * Memory:    most actors read in order and refuse what is too much: for them a list and two counts are all. A fiber and
+ *            TDM_DROP_OLDEST need more; it is made with the first of them in a place, and stays as long as the place does.
  * Invariant: a list's links, its count and `handled` change together. `scanned` and `sift_at` are places in the inbox that
  *            the reader comes back to: whoever takes out the message such a place lies in moves it.
  * No code but ours runs under the lock, nothing is freed or sent there: messages may own things. */
@@ -12,17 +14,32 @@
 
 #include "runtime.h"
 
-static void lock(struct tdm_self *a)
+struct inbox_more {
+    struct tdm_msg **scanned; /* in the inbox: what a fiber's present wait has seen */
+    struct tdm_msg **sift_at; /* in the inbox: from here on it is not sifted yet */
+    struct tdm_msg *pinned;   /* a fiber looks at it */
+    struct tdm_msg *staged;   /* taken from the box by a sender */
+    uint32_t staged_count;
+    bool shared; /* TDM_DROP_OLDEST: all is under the lock */
+};
+
+/* Both are written, under the lock, by who holds the turn: us. */
+static inline bool is_shared(const struct tdm_self *a)
 {
-    if (a->inbox_shared) /* written by who holds the turn: us */
-        pthread_spin_lock(&a->inbox_lock);
+    return a->more != NULL && a->more->shared;
+}
+
+static inline void lock(struct tdm_self *a)
+{
+    if (is_shared(a))
+        pthread_spin_lock(&a->lock);
 }
 
 /* Given the turn away? Then `shared` is what it was before. */
-static void unlock(struct tdm_self *a, bool shared)
+static inline void unlock(struct tdm_self *a, bool shared)
 {
     if (shared)
-        pthread_spin_unlock(&a->inbox_lock);
+        pthread_spin_unlock(&a->lock);
 }
 
 static uint64_t box_now(const struct tdm_self *a)
@@ -37,10 +54,10 @@ static struct tdm_msg *cut(struct tdm_self *a, struct tdm_msg **at)
     struct tdm_msg *m = *at;
 
     *at = m->next_;
-    if (a->scanned == &m->next_)
-        a->scanned = at;
-    if (a->sift_at == &m->next_)
-        a->sift_at = at;
+    if (a->more != NULL && a->more->scanned == &m->next_)
+        a->more->scanned = at;
+    if (a->more != NULL && a->more->sift_at == &m->next_)
+        a->more->sift_at = at;
     return m;
 }
 
@@ -70,15 +87,24 @@ static struct tdm_msg **end_of(struct tdm_msg **at)
     return at;
 }
 
+static struct tdm_msg *take_staged(struct tdm_self *a, uint32_t *count)
+{
+    struct tdm_msg *first = a->more != NULL ? a->more->staged : NULL;
+
+    *count = first != NULL ? a->more->staged_count : 0;
+    if (first != NULL) {
+        a->more->staged = NULL;
+        a->more->staged_count = 0;
+    }
+    return first;
+}
+
 /* Whatever is in the box and staged. The turn stays where it is: there is something, or the box is left alone. */
 static struct tdm_msg *take_rest(struct tdm_self *a, uint32_t *count)
 {
-    struct tdm_msg *first = a->staged;
+    struct tdm_msg *first = take_staged(a, count);
     uint32_t n = 0;
 
-    *count = a->staged_count;
-    a->staged = NULL;
-    a->staged_count = 0;
     if (box_now(a) > BOX_CLOSED) {
         *end_of(&first) = box_take(&a->box, 0, a->inbox_count + *count, &n);
         *count += n;
@@ -91,7 +117,8 @@ static void append(struct tdm_self *a, struct tdm_msg *first, uint32_t count)
     struct tdm_msg **end = end_of(&a->inbox);
 
     *end = first;
-    a->sift_at = end;
+    if (a->more != NULL)
+        a->more->sift_at = end;
     a->inbox_count += count;
 }
 
@@ -101,25 +128,24 @@ struct tdm_msg *actor_pop(struct tdm_self *a)
 {
     lock(a);
     struct tdm_msg *m = a->inbox != NULL ? take_out(a, &a->inbox) : NULL;
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
     return m;
 }
 
 bool actor_fetch(struct tdm_self *a)
 {
-    bool shared = a->inbox_shared;
-    uint32_t count = 0, n = 0;
+    bool shared = is_shared(a);
+    uint32_t count = 0;
 
     runtime_point(a->rt, "mailbox.take");
     lock(a);
-    struct tdm_msg *first = a->staged;
-    if (first != NULL) {
+    struct tdm_msg *first = NULL;
+    if (a->more != NULL && a->more->staged != NULL) {
         first = take_rest(a, &count);
     } else {
         uint32_t handled = a->handled;
         a->handled = 0; /* before box_take: afterwards the actor may be another worker's */
-        first = box_take(&a->box, handled, a->inbox_count, &n);
-        count = n;
+        first = box_take(&a->box, handled, a->inbox_count, &count);
     }
     if (first != NULL)
         append(a, first, count);
@@ -134,14 +160,14 @@ void actor_fetch_rest(struct tdm_self *a)
     lock(a);
     struct tdm_msg *first = take_rest(a, &count);
     append(a, first, count);
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
 }
 
 bool actor_has_mail(struct tdm_self *a)
 {
     lock(a);
-    bool some = a->inbox != NULL || a->staged != NULL || box_now(a) > BOX_CLOSED;
-    unlock(a, a->inbox_shared);
+    bool some = a->inbox != NULL || (a->more != NULL && a->more->staged != NULL) || box_now(a) > BOX_CLOSED;
+    unlock(a, is_shared(a));
     return some;
 }
 
@@ -156,33 +182,33 @@ void actor_sift_inbox(struct tdm_self *a)
 {
     for (;;) {
         lock(a);
-        while (*a->sift_at != NULL && !to_be_sifted(a, *a->sift_at))
-            a->sift_at = &(*a->sift_at)->next_;
-        struct tdm_msg *m = *a->sift_at;
+        while (*a->more->sift_at != NULL && !to_be_sifted(a, *a->more->sift_at))
+            a->more->sift_at = &(*a->more->sift_at)->next_;
+        struct tdm_msg *m = *a->more->sift_at;
         if (m != NULL)
-            cut(a, a->sift_at);
-        unlock(a, a->inbox_shared);
+            cut(a, a->more->sift_at);
+        unlock(a, is_shared(a));
         if (m == NULL)
             return;
         bool stays = actor_sift(a, m);
         lock(a);
         if (stays) { /* an exit that is trapped: a message now, in its old place */
-            m->next_ = *a->sift_at;
-            *a->sift_at = m;
-            a->sift_at = &m->next_;
+            m->next_ = *a->more->sift_at;
+            *a->more->sift_at = m;
+            a->more->sift_at = &m->next_;
         } else {
             a->inbox_count--;
             count_handled(a);
         }
-        unlock(a, a->inbox_shared);
+        unlock(a, is_shared(a));
     }
 }
 
 void actor_sift_from_start(struct tdm_self *a)
 {
     lock(a);
-    a->sift_at = &a->inbox;
-    unlock(a, a->inbox_shared);
+    a->more->sift_at = &a->inbox;
+    unlock(a, is_shared(a));
     actor_sift_inbox(a);
 }
 
@@ -191,19 +217,19 @@ void actor_sift_from_start(struct tdm_self *a)
 void inbox_scan(struct tdm_self *a)
 {
     lock(a);
-    a->scanned = &a->inbox;
-    unlock(a, a->inbox_shared);
+    a->more->scanned = &a->inbox;
+    unlock(a, is_shared(a));
 }
 
 struct tdm_msg *inbox_look(struct tdm_self *a, bool *checked)
 {
     lock(a);
-    struct tdm_msg *m = *a->scanned;
+    struct tdm_msg *m = *a->more->scanned;
     *checked = m == NULL || m->ref == 0 || m->to_ >= MSG_AGAIN;
     if (!*checked)
-        cut(a, a->scanned);
-    a->pinned = m;
-    unlock(a, a->inbox_shared);
+        cut(a, a->more->scanned);
+    a->more->pinned = m;
+    unlock(a, is_shared(a));
     return m;
 }
 
@@ -211,29 +237,29 @@ void inbox_checked(struct tdm_self *a, struct tdm_msg *m)
 {
     lock(a);
     if (m != NULL) {
-        m->next_ = *a->scanned;
-        *a->scanned = m;
+        m->next_ = *a->more->scanned;
+        *a->more->scanned = m;
     } else {
         a->inbox_count--;
         count_handled(a);
     }
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
 }
 
 void inbox_pass(struct tdm_self *a)
 {
     lock(a);
-    a->scanned = &(*a->scanned)->next_;
-    a->pinned = NULL;
-    unlock(a, a->inbox_shared);
+    a->more->scanned = &(*a->more->scanned)->next_;
+    a->more->pinned = NULL;
+    unlock(a, is_shared(a));
 }
 
 void inbox_read(struct tdm_self *a)
 {
     lock(a);
-    take_out(a, a->scanned);
-    a->pinned = NULL;
-    unlock(a, a->inbox_shared);
+    take_out(a, a->more->scanned);
+    a->more->pinned = NULL;
+    unlock(a, is_shared(a));
 }
 
 /* ---- taking things out ----------------------------------------------------------------------- */
@@ -252,7 +278,7 @@ struct tdm_msg *inbox_remove(struct tdm_self *a, inbox_test *unwanted, uint64_t 
         end = &(*end)->next_;
         *end = NULL;
     }
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
     return out;
 }
 
@@ -299,7 +325,7 @@ bool actor_has_unread(struct tdm_self *a, uint32_t type)
     lock(a);
     for (const struct tdm_msg *m = a->inbox; m != NULL && !found; m = m->next_)
         found = is_unread(m, type);
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
     return found;
 }
 
@@ -313,7 +339,7 @@ void inbox_put_first(struct tdm_self *a, struct tdm_msg *m)
         a->handled--;
     else
         box_count_again(&a->box);
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
 }
 
 struct tdm_msg *inbox_empty(struct tdm_self *a)
@@ -328,34 +354,64 @@ struct tdm_msg *inbox_empty(struct tdm_self *a)
     a->inbox = NULL;
     a->inbox_count = 0;
     a->handled = 0;
-    a->scanned = a->sift_at = &a->inbox;
-    a->pinned = NULL;
-    unlock(a, a->inbox_shared);
+    if (a->more != NULL) {
+        a->more->scanned = a->more->sift_at = &a->inbox;
+        a->more->pinned = NULL;
+    }
+    unlock(a, is_shared(a));
     return first;
 }
 
 struct tdm_msg *inbox_close(struct tdm_self *a)
 {
-    struct tdm_msg *list = inbox_empty(a);
+    struct tdm_msg *list;
+    uint32_t count;
 
     lock(a);
-    struct tdm_msg *last = a->staged; /* of a sender that came between */
-    a->staged = NULL;
-    a->staged_count = 0;
-    *end_of(&last) = a->inbox;
+    list = a->inbox;
     a->inbox = NULL;
-    *end_of(&last) = box_close(&a->box);
-    unlock(a, a->inbox_shared);
-    *end_of(&list) = last;
+    a->inbox_count = 0;
+    *end_of(&list) = take_staged(a, &count);
+    *end_of(&list) = box_close(&a->box);
+    unlock(a, is_shared(a));
+    inbox_leave(a);
     return list;
+}
+
+int inbox_extend(struct tdm_self *a)
+{
+    if (a->more != NULL)
+        return TDM_OK;
+    struct inbox_more *more = runtime_alloc(a->rt, sizeof *more);
+    if (more == NULL)
+        return TDM_ENOMEM;
+    *more = (struct inbox_more){ .scanned = &a->inbox, .sift_at = &a->inbox };
+    pthread_spin_lock(&a->lock); /* a sender with an old address looks at it under the lock */
+    a->more = more;
+    pthread_spin_unlock(&a->lock);
+    return TDM_OK;
 }
 
 void inbox_open(struct tdm_self *a, enum tdm_overflow policy)
 {
-    pthread_spin_lock(&a->inbox_lock); /* a sender with an old address looks at it under the lock, too */
-    a->inbox_shared = policy == TDM_DROP_OLDEST;
-    a->pinned = NULL;
-    pthread_spin_unlock(&a->inbox_lock);
+    if (a->more == NULL)
+        return;                  /* it is not TDM_DROP_OLDEST, nor was the place's last one */
+    pthread_spin_lock(&a->lock); /* as in inbox_extend() */
+    a->more->shared = policy == TDM_DROP_OLDEST;
+    a->more->pinned = NULL;
+    pthread_spin_unlock(&a->lock);
+}
+
+void inbox_leave(struct tdm_self *a)
+{
+    struct inbox_more *more = a->more;
+
+    if (more == NULL)
+        return;
+    pthread_spin_lock(&a->lock); /* as in inbox_extend() */
+    a->more = NULL;
+    pthread_spin_unlock(&a->lock);
+    runtime_free_block(a->rt, more, sizeof *more);
 }
 
 uint32_t inbox_length(struct tdm_self *a)
@@ -364,7 +420,7 @@ uint32_t inbox_length(struct tdm_self *a)
     uint32_t counted =
         box_count(atomic_load_explicit(&a->box.word, memory_order_relaxed)); /* a number to show */
     uint32_t n = counted > a->handled ? counted - a->handled : 0;
-    unlock(a, a->inbox_shared);
+    unlock(a, is_shared(a));
     return n;
 }
 
@@ -375,7 +431,7 @@ static bool droppable(const struct tdm_self *a, const struct tdm_msg *m)
 {
     bool of_the_runtime = m->type < TDM_MSG_EVENT || (m->type >= TDM_MSG_INTERNAL && m->type < TDM_MSG_USER);
 
-    return !of_the_runtime && !timer_is_timer(m->ref) && m != a->pinned;
+    return !of_the_runtime && !timer_is_timer(m->ref) && m != a->more->pinned;
 }
 
 static struct tdm_msg **oldest_in(const struct tdm_self *a, struct tdm_msg **at)
@@ -393,12 +449,12 @@ static struct tdm_msg *drop_oldest(struct tdm_self *a)
     if (*at != NULL)
         return take_out(a, at);
     uint32_t count;
-    a->staged = take_rest(a, &count);
-    a->staged_count = count;
-    at = oldest_in(a, &a->staged);
+    a->more->staged = take_rest(a, &count);
+    a->more->staged_count = count;
+    at = oldest_in(a, &a->more->staged);
     if (*at == NULL)
         return NULL;
-    a->staged_count--;
+    a->more->staged_count--;
     count_handled(a);
     return cut(a, at);
 }
@@ -409,10 +465,10 @@ enum box_push inbox_push_dropping(struct tdm_self *a, uint64_t to, struct tdm_ms
     enum box_push how = BOX_GONE;
 
     *dropped = NULL;
-    pthread_spin_lock(&a->inbox_lock);
+    pthread_spin_lock(&a->lock);
     /* Both under the lock: a later tenant of the slot takes it before it can be reached. */
-    if (!a->inbox_shared || actor_of(a->rt, to) != a) {
-        pthread_spin_unlock(&a->inbox_lock);
+    if (!is_shared(a) || actor_of(a->rt, to) != a) {
+        pthread_spin_unlock(&a->lock);
         return BOX_GONE;
     }
     for (;;) {
@@ -427,6 +483,6 @@ enum box_push inbox_push_dropping(struct tdm_self *a, uint64_t to, struct tdm_ms
         m->next_ = *dropped;
         *dropped = m;
     }
-    pthread_spin_unlock(&a->inbox_lock);
+    pthread_spin_unlock(&a->lock);
     return how;
 }

@@ -24,8 +24,12 @@ void inbox_put_first(struct tdm_self *a, struct tdm_msg *m);
 struct tdm_msg *inbox_empty(struct tdm_self *a);
 /* The same, and nothing more comes in. */
 struct tdm_msg *inbox_close(struct tdm_self *a);
+/* What a fiber needs, and TDM_DROP_OLDEST; before inbox_open() with that. Again: nothing. TDM_ENOMEM. */
+int inbox_extend(struct tdm_self *a);
 /* At birth and at each restart. */
 void inbox_open(struct tdm_self *a, enum tdm_overflow policy);
+/* The slot is left: what inbox_extend() made. inbox_close() does it too. */
+void inbox_leave(struct tdm_self *a);
 
 /* Unread messages, those in the box among them. */
 uint32_t inbox_length(struct tdm_self *a);

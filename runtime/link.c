@@ -331,6 +331,8 @@ static bool asks(const struct tdm_msg *m, uint64_t pid)
 /* Requests that came before the address was gone and were not read. */
 static void answer_unread(struct tdm_self *a, tdm_pid pid, const struct tdm_reason *reason)
 {
+    if (!actor_has_mail(a))
+        return;
     actor_fetch_rest(a);
     struct tdm_msg *m = inbox_remove(a, asks, pid.id, true);
     while (m != NULL) {

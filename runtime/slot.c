@@ -48,8 +48,7 @@ static struct tdm_self *chunk_make(struct tdm_runtime *rt, uint32_t c)
         chunk[i].slot = c * SLOTS_PER_CHUNK + i;
         chunk[i].next_gen = 1;
         atomic_init(&chunk[i].box.word, BOX_CLOSED);
-        pthread_spin_init(&chunk[i].family_lock, PTHREAD_PROCESS_PRIVATE);
-        pthread_spin_init(&chunk[i].inbox_lock, PTHREAD_PROCESS_PRIVATE);
+        pthread_spin_init(&chunk[i].lock, PTHREAD_PROCESS_PRIVATE);
     }
     rt->chunk_blocks[c] = block;
     atomic_store_explicit(&rt->chunks[c], chunk, memory_order_release); /* partner: actor_by_slot */
