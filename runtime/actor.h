@@ -69,16 +69,20 @@ struct tdm_self {
     _Atomic uint64_t place_end; /* what tdm_place_end() said, with the birth it meant; see family.c */
     struct tdm_runtime *rt;
     struct tdm_self *run_next; /* on a locked run queue */
-    /* written only by the worker that runs the actor (or, between two incarnations, its supervisor) */
+    /* written only by the worker that runs the actor (or, between two incarnations, its supervisor); first what each
+     * message needs */
     alignas(64) struct tdm_msg *inbox; /* taken from the box, oldest first */
     uint32_t inbox_count;
-    uint32_t handled;        /* read, but still counted in the box */
+    uint32_t flags;
     struct inbox_more *more; /* of a fiber, and of a mailbox with TDM_DROP_OLDEST; else NULL; see inbox.c */
-    _Atomic(struct account *) account; /* of its class; read by senders who found the box full */
+    uint32_t handled;        /* read, but still counted in the box */
+    uint32_t timers;         /* first of its timers, 0 none (see timer.c) */
     const struct tdm_behaviour *behaviour;
     void *state;
     struct fiber *fiber;
-    struct piece *pieces; /* tdm_alloc */
+    struct history *history;
+    _Atomic(struct account *) account; /* of its class; read by senders who found the box full */
+    struct piece *pieces;              /* tdm_alloc */
     struct link *links;
     struct request *requests;
     struct table_link *names;
@@ -87,14 +91,11 @@ struct tdm_self {
     struct child *child;             /* what its supervisor knows of it; NULL: nobody's child */
     struct family *family;           /* its own children: a supervisor; else NULL */
     struct exit_info *exit;
-    struct history *history;
     char *tag;
     struct start_info *start; /* until init has run */
     struct module_use *use;   /* the module whose code it runs; NULL: none */
     uint64_t born_ns;
     uint64_t memory, memory_limit; /* tdm_alloc: what it has, with the headers; what it may have */
-    uint32_t timers;               /* first of its timers, 0 none (see timer.c) */
-    uint32_t flags;
 };
 _Static_assert(sizeof(struct tdm_self) == 256, "an idle actor is four cache lines");
 

@@ -124,32 +124,61 @@ static void append(struct tdm_self *a, struct tdm_msg *first, uint32_t count)
 
 /* ---- the reader ------------------------------------------------------------------------------ */
 
+/* Most mailboxes are nobody else's and have no places to keep: a few steps. */
+static struct tdm_msg *pop_own(struct tdm_self *a)
+{
+    struct tdm_msg *m = a->inbox;
+
+    if (m == NULL)
+        return NULL;
+    a->inbox = m->next_;
+    a->inbox_count--;
+    count_handled(a);
+    return m;
+}
+
 struct tdm_msg *actor_pop(struct tdm_self *a)
 {
+    if (a->more == NULL)
+        return pop_own(a);
     lock(a);
     struct tdm_msg *m = a->inbox != NULL ? take_out(a, &a->inbox) : NULL;
     unlock(a, is_shared(a));
     return m;
 }
 
-bool actor_fetch(struct tdm_self *a)
+/* What is new in the box; NULL: the turn is given up. */
+static struct tdm_msg *take_new(struct tdm_self *a, uint32_t *count)
+{
+    uint32_t handled = a->handled;
+
+    a->handled = 0; /* before box_take: afterwards the actor may be another worker's */
+    return box_take(&a->box, handled, a->inbox_count, count);
+}
+
+static bool fetch_shared(struct tdm_self *a)
 {
     bool shared = is_shared(a);
     uint32_t count = 0;
 
-    runtime_point(a->rt, "mailbox.take");
     lock(a);
-    struct tdm_msg *first = NULL;
-    if (a->more != NULL && a->more->staged != NULL) {
-        first = take_rest(a, &count);
-    } else {
-        uint32_t handled = a->handled;
-        a->handled = 0; /* before box_take: afterwards the actor may be another worker's */
-        first = box_take(&a->box, handled, a->inbox_count, &count);
-    }
+    struct tdm_msg *first = a->more->staged != NULL ? take_rest(a, &count) : take_new(a, &count);
     if (first != NULL)
         append(a, first, count);
     unlock(a, shared);
+    return first != NULL;
+}
+
+bool actor_fetch(struct tdm_self *a)
+{
+    uint32_t count = 0;
+
+    runtime_point(a->rt, "mailbox.take");
+    if (a->more != NULL)
+        return fetch_shared(a);
+    struct tdm_msg *first = take_new(a, &count);
+    if (first != NULL)
+        append(a, first, count);
     return first != NULL;
 }
 
