@@ -16,7 +16,7 @@ struct sweep {
     /* The first coroutine of a deterministic environment. Everything it takes it gives back. */
     void (*story)(struct tdm_env *env);
     uint32_t
-        most; /* runs by default, for each of the two; 0: all there are. A quarter under ThreadSanitizer */
+        most; /* runs by default, for each of the two; 0: all there are. Under ThreadSanitizer a quarter, 250 for all */
 };
 
 void sweep_calls(const struct sweep *s);
