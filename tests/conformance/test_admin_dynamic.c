@@ -33,6 +33,19 @@ WORLD_TEST(admin, B5_dynamic_children_are_stopped_by_address)
     check_eq(w, brood_pid(&b, w, 1).id, other.id);
 }
 
+/* Until its start is through: before, the address of the one before it names it too. */
+static void wait_up(struct world *w, tdm_pid sup, tdm_pid pid)
+{
+    struct tdm_sup_question which = { .op = TDM_SUP_WHICH, .pid = pid };
+
+    for (;; let_pass(w, TDM_MS(1))) {
+        const struct tdm_sup_reply *r = sup_answer(w, sup, &which);
+        check_eq(w, r->err, TDM_OK);
+        if (r->n_children == 1 && r->children[0].state == TDM_CHILD_RUNNING)
+            return;
+    }
+}
+
 WORLD_TEST(admin, B5_the_address_of_an_earlier_incarnation_is_dead_too)
 {
     struct brood b;
@@ -41,9 +54,8 @@ WORLD_TEST(admin, B5_the_address_of_an_earlier_incarnation_is_dead_too)
     brood_start(&b, w, (struct tdm_sup_cfg){ .strategy = TDM_DYNAMIC, .intensity = 1000 });
     tdm_pid old = brood_pid(&b, w, 0);
     end_by(w, old, END_ERROR);
-    wait_marks(w, "init", 2);
     tdm_pid now = brood_renewed(&b, w, 0, old);
-    wait_active(w, b.sup, 1);
+    wait_up(w, b.sup, now);
     check_eq(w, of_pid(w, b.sup, TDM_SUP_TERMINATE_CHILD, old).err, TDM_OK);
     check_eq(w, brood_pid(&b, w, 0).id, now.id);
     check(w, tdm_alive(w->rt, now));
