@@ -210,7 +210,7 @@ int actor_relaunch(struct tdm_self *a, const struct tdm_spawn_cfg *cfg)
 
     if (err == TDM_OK)
         err = prepare(a->rt, cfg, &start, &use);
-    if (err < 0)
+    if (err != TDM_OK)
         return err;
     clear_incarnation(a, cfg);
     a->start = start;
