@@ -290,6 +290,7 @@ static void free_thread(struct tdm_thread *t)
 #ifdef WITH_TSAN
     __tsan_destroy_fiber(t->tsan);
 #endif
+    stack_unmark(t->stack, STACK_BYTES);
     munmap(t->stack, STACK_BYTES);
     free(t);
 }

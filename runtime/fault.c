@@ -397,6 +397,7 @@ void fault_thread_leave(struct landing *l)
     if (l->alt_stack == NULL)
         return;
     sigaltstack(&off, NULL);
+    stack_unmark(l->alt_stack, ALT_STACK_BYTES);
     munmap(l->alt_stack, ALT_STACK_BYTES);
     l->alt_stack = NULL;
 }

@@ -164,9 +164,7 @@ static char *stack_get(struct stacks *s, size_t bytes)
 
 static void stack_put(struct stacks *s, char *stack, size_t bytes)
 {
-#ifdef WITH_ASAN
-    ASAN_UNPOISON_MEMORY_REGION(stack + GUARD_BYTES, bytes - GUARD_BYTES);
-#endif
+    stack_unmark(stack + GUARD_BYTES, bytes - GUARD_BYTES);
     if (bytes != STACK_BYTES) {
         munmap(stack, bytes);
         return;
