@@ -667,6 +667,8 @@ Test(ari_exchange, a_second_start_of_a_live_call_makes_no_second_actor)
     story_say_start(&st, "witness");
     cr_assert(story_wait(&st, "event", "witness", "StasisStart", 1));
     cr_assert(eq(sz, story_seen(&st, "start", NULL, NULL), 1));
+    story_say_event(&st, "witness", "ChannelHold"); /* who has this has counted what came before it */
+    cr_assert(story_wait(&st, "event", "witness", "ChannelHold", 1));
     cr_assert(eq(i64, tdm_counter_by_name("tandem_ari_starts_doubled_total"), 1));
     close_with_witness(&st);
 }
