@@ -211,7 +211,7 @@ static bool blocks(enum tdm_ari_op op)
 static uint64_t order_key(const struct operation *op, const void *params)
 {
     const bool asks = strcmp(op->of.method, "GET") == 0;
-    const enum tdm_ari_op number = tdm_ari_op_find(op->of.resource, op->of.nickname);
+    const enum tdm_ari_op number = operation_number(op);
     const struct operation_walk w = operation_find(op, params, "channelId");
 
     /* a variable is read where it stands in the order of those that are written */
@@ -224,7 +224,7 @@ static uint64_t order_key(const struct operation *op, const void *params)
 static void add_params(struct operation_request *r, struct target *t, const struct operation *op,
                        const void *params)
 {
-    const bool body = strcmp(op->of.method, "POST") == 0 || strcmp(op->of.method, "PUT") == 0;
+    const bool body = operation_has_body(op);
 
     for (struct operation_walk w = operation_first(op, params); operation_more(&w); operation_next(&w)) {
         if (w.param->in_path || !operation_given(&w))
@@ -250,7 +250,7 @@ int operation_build(struct tdm_env *env, const struct operation *op, const void 
     add_path(&t, op, params);
     add_params(ret, &t, op, params);
     ret->order_key = order_key(op, params);
-    ret->blocks = blocks(tdm_ari_op_find(op->of.resource, op->of.nickname));
+    ret->blocks = blocks(operation_number(op));
     if (ret->body.failed)
         err = TDM_ENOMEM;
     else if (t.full || ret->body.bytes > BODY_MAX)

@@ -37,7 +37,11 @@ struct operation {
     const struct operation_failure *failures; /* status 0 at the end */
 };
 
-const struct operation *operation_of(enum tdm_ari_op op); /* NULL: none */
+const struct operation *operation_of(enum tdm_ari_op op);     /* NULL: none */
+enum tdm_ari_op operation_number(const struct operation *op); /* the way back */
+
+/* POST and PUT have their parameters in a body, the others in the query. */
+bool operation_has_body(const struct operation *op);
 
 /* One parameter after the other, with its value: a walk over the struct. */
 struct operation_walk {

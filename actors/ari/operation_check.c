@@ -84,11 +84,6 @@ static int check_string(const struct check *c, const struct operation_walk *w)
     return check_value(c, w->param, text);
 }
 
-static bool in_query(const struct operation *op)
-{
-    return strcmp(op->of.method, "POST") != 0 && strcmp(op->of.method, "PUT") != 0;
-}
-
 static int check_strings(const struct check *c, const struct operation_walk *w)
 {
     const char *const *list = operation_list(w);
@@ -97,7 +92,7 @@ static int check_strings(const struct check *c, const struct operation_walk *w)
 
     for (; list[n] != NULL && err == TDM_OK; n++) {
         err = check_value(c, w->param, list[n]);
-        if (err == TDM_OK && in_query(c->op) && strchr(list[n], ',') != NULL)
+        if (err == TDM_OK && !operation_has_body(c->op) && strchr(list[n], ',') != NULL)
             err = refuse(c, TDM_EINVAL, "%s holds a comma in \"%.60s\", which would be taken for two",
                          w->param->name, list[n]);
     }
@@ -221,5 +216,5 @@ int operation_check(const struct operation *op, const void *params, char *why, s
     for (struct operation_walk w = operation_first(op, params); err == TDM_OK && operation_more(&w);
          operation_next(&w))
         err = check_param(&c, &w);
-    return err == TDM_OK ? check_together(&c, tdm_ari_op_find(op->of.resource, op->of.nickname)) : err;
+    return err == TDM_OK ? check_together(&c, operation_number(op)) : err;
 }

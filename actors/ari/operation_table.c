@@ -66,6 +66,16 @@ const struct operation *operation_of(enum tdm_ari_op op)
     return (unsigned)op < TDM_ARI_OPS ? &operations[op] : NULL;
 }
 
+enum tdm_ari_op operation_number(const struct operation *op)
+{
+    return (enum tdm_ari_op)(op - operations);
+}
+
+bool operation_has_body(const struct operation *op)
+{
+    return strcmp(op->of.method, "POST") == 0 || strcmp(op->of.method, "PUT") == 0;
+}
+
 const struct tdm_ari_operation *tdm_ari_operation(enum tdm_ari_op op)
 {
     const struct operation *o = operation_of(op);
