@@ -4,6 +4,7 @@
 # everything it holds must be back at its first values. Without MINUTES the short form: half a minute, 500 calls.
 # Prints ok or not ok. The judge's rules: apps/exchange/audit.h.
 set -uo pipefail
+. "$(dirname "$0")/story.bash"
 tandem=$1/apps/tandem
 if [ -n "${2:-}" ]; then
     seconds=$(($2 * 60)) calls=${3:-5000} kills=5 cut_ms=20000 beat_ms=2000 late_ms=8000 spread=10s..110s
@@ -13,21 +14,7 @@ fi
 margin_kb=3072 # of memory: what is left by one wave of calls, beside another
 work=$(mktemp -d)
 daemon= judge=
-failed=0
 trap 'touch "$work/stop"; kill $judge $(tree "$daemon") 2>/dev/null; [ $failed = 0 ] && rm -rf "$work"' EXIT
-
-check() { # WHAT CONDITION...
-    local what=$1
-    shift
-    if "$@"; then
-        echo "ok - $what"
-    else
-        echo "not ok - $what"
-        failed=1
-    fi
-}
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # field PART KEY: a number of the judge's last line.
 field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).read().splitlines()[-1])[sys.argv[2]][sys.argv[3]])' "$work/judge.json" "$1" "$2"; }

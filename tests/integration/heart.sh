@@ -2,29 +2,13 @@
 # heart.sh BUILD - the daemon under its heart and the exchange: kill -9 while calls are held, then an orderly stop in
 # phases. Prints ok or not ok.
 set -uo pipefail
+. "$(dirname "$0")/story.bash"
 tandem=$1/apps/tandem
 work=$(mktemp -d)
 heart=
 trap 'kill -9 $heart $(cat "$work/pid" 2>/dev/null) 2>/dev/null; rm -rf "$work"' EXIT
 
-check() { # WHAT CONDITION...
-    local what=$1
-    shift
-    if "$@"; then echo "ok - $what"; else echo "not ok - $what"; fi
-}
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
 field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).read().splitlines()[-1]).get(sys.argv[2]))' "$1" "$2"; }
-
-# value NAME: a counter of the daemon.
-value() {
-    python3 -c 'import sys, urllib.request as u
-try:
-    for line in u.urlopen(sys.argv[1]).read().decode().splitlines():
-        if line.startswith(sys.argv[2] + " "): print(line.split()[1])
-except OSError: pass' "http://127.0.0.1:$page/metrics" "$1"
-}
 
 # until_is WHAT WANTED COMMAND...: wait for the command's output to be that, at most 30 s.
 until_is() {

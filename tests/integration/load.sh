@@ -2,18 +2,11 @@
 # load.sh BUILD - the daemon under the exchange, as two processes: ten thousand calls held at once, then crashes of
 # every kind in one call of twenty. Prints ok or not ok; memory per call is reported, not judged.
 set -uo pipefail
+. "$(dirname "$0")/story.bash"
 tandem=$1/apps/tandem
 work=$(mktemp -d)
 daemon=
 trap 'kill $daemon 2>/dev/null; rm -rf "$work"' EXIT
-
-check() { # WHAT CONDITION...
-    local what=$1
-    shift
-    if "$@"; then echo "ok - $what"; else echo "not ok - $what"; fi
-}
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # field FILE KEY: a number of the exchange's last line.
 field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).read().splitlines()[-1])[sys.argv[2]])' "$1" "$2"; }
@@ -21,11 +14,7 @@ field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).read(
 is() { [ "$(field "$1" "$2")" = "$3" ]; }
 
 # live: how many calls the daemon has now.
-live() {
-    python3 -c 'import sys, urllib.request as u
-for line in u.urlopen(sys.argv[1]).read().decode().splitlines():
-    if line.startswith("tandem_calls "): print(line.split()[1])' "http://127.0.0.1:$page/metrics"
-}
+live() { value tandem_calls; }
 
 rss_kb() { awk '/VmRSS/ { print $2 }' "/proc/$daemon/status"; }
 
